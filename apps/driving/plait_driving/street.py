@@ -1,0 +1,158 @@
+"""A street of boxes that rays can be cast into: the truth behind the synthetic world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Array = NDArray[np.float64]
+
+ROAD, LANE, SIDEWALK, CAR, PERSON, POST, BUILDING, TREE, SKY = 7, 8, 11, 13, 30, 42, 41, 5, 0
+"""PandaSet's class ids; the sky is nothing that a laser hits."""
+
+ROAD_HALF_WIDTH, KERB = 6.0, 0.15
+
+_REFLECTANCE = {ROAD: 0.12, LANE: 0.6, SIDEWALK: 0.3, CAR: 0.5, PERSON: 0.25, POST: 0.75, BUILDING: 0.35, TREE: 0.2}
+_ROUGHNESS = {ROAD: 0.02, LANE: 0.02, SIDEWALK: 0.04, CAR: 0.02, PERSON: 0.05, POST: 0.02, BUILDING: 0.05, TREE: 0.18}
+
+
+@dataclass(frozen=True)
+class Street:
+    """Boxes along a straight road in a world frame: x right, y along the road, z up, the road at z = 0.
+
+    Attributes:
+        low, high: (K, 3) corners of the boxes [m].
+        colour: (K, 3) in [0, 1].
+        kind: (K,) PandaSet class ids.
+        speed: (K,) of each box along y [m/s].
+    """
+
+    low: Array
+    high: Array
+    colour: Array
+    kind: NDArray[np.int64]
+    speed: Array
+
+    def at(self, time: float) -> Street:
+        """The street ``time`` seconds later."""
+        step = np.zeros_like(self.low)
+        step[:, 1] = self.speed * time
+        return Street(self.low + step, self.high + step, self.colour, self.kind, self.speed)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where N rays end: ``range`` [m] (inf in the sky), ``colour`` (N, 3), ``kind`` and ``reflectance``."""
+
+    range: Array
+    colour: Array
+    kind: NDArray[np.int64]
+    reflectance: Array
+
+
+def make_street(rng: np.random.Generator, length: float = 90.0) -> Street:
+    """Draw houses, trees, posts, parked and driving cars and people along a road from y = -length to length."""
+    boxes: list[tuple[Array, Array, Array, int, float]] = []
+
+    def add(kind: int, centre: tuple[float, float, float], size: tuple[float, float, float], speed: float = 0.0) -> None:
+        middle, half = np.array(centre), np.array(size) / 2
+        boxes.append((middle - half, middle + half, _colour(kind, rng), kind, speed))
+
+    for side in (-1.0, 1.0):
+        y = -length
+        while y < length:
+            depth, width, height = rng.uniform(6, 12), rng.uniform(8, 18), rng.uniform(5, 16)
+            add(BUILDING, (side * (10.5 + depth / 2), y + width / 2, height / 2), (depth, width, height))
+            y += width + rng.choice([0.5, 4.0])
+        for y in np.arange(-length, length, 9.0) + rng.uniform(0, 5):
+            if rng.random() < 0.6:
+                radius = rng.uniform(0.9, 1.6)
+                add(POST, (side * 7.2, y, 1.2), (0.3, 0.3, 2.4))
+                add(TREE, (side * 7.2, y, 2.4 + radius), (2 * radius, 2 * radius, 2 * radius))
+            else:
+                add(POST, (side * 6.8, y, 2.0), (0.2, 0.2, 4.0))
+            if rng.random() < 0.4:
+                add(PERSON, (side * rng.uniform(7.6, 9.8), y + 3, 0.85 + KERB), (0.5, 0.5, 1.7), rng.uniform(-1.4, 1.4))
+        for y in np.arange(-length, length, 6.5):
+            if rng.random() < 0.55:
+                add(CAR, (side * 4.9, y + rng.uniform(-0.5, 0.5), 0.85), (1.8, 4.3, 1.3))
+    for y, speed in ((16.0, 5.0), (38.0, 4.0), (-14.0, 5.0)):
+        add(CAR, (1.8, y, 0.85), (1.9, 4.5, 1.4), speed)
+    low, high, colour, kind, speed = zip(*boxes, strict=True)
+    return Street(np.array(low), np.array(high), np.array(colour), np.array(kind), np.array(speed))
+
+
+def cast(street: Street, origin: Array, directions: Array) -> Hits:
+    """Follow (N, 3) unit rays from one point to the nearest surface: boxes (by slabs), or the ground."""
+    directions = np.where(np.abs(directions) < 1e-9, 1e-9, directions)
+    ranges, which, normal = _nearest_box(street, origin, directions)
+    ground, kind, colour, reflectance = _ground(origin, directions)
+    is_box = ranges < ground
+    ranges = np.where(is_box, ranges, ground)
+    kind = np.where(is_box, street.kind[which], kind)
+    # Light from above and a little from the left: sides of a box differ, as they do outdoors.
+    shade = np.choose(normal, [0.75, 0.6, 1.0])
+    colour = np.where(is_box[:, None], street.colour[which] * shade[:, None], colour)
+    reflectance = np.where(is_box, np.vectorize(_REFLECTANCE.get)(street.kind[which]), reflectance)
+    place = origin + directions * np.where(np.isfinite(ranges), ranges, 0.0)[:, None]
+    colour = np.clip(colour * _texture(place, kind)[:, None], 0, 1)
+    return Hits(ranges, colour, kind, reflectance)
+
+
+def _nearest_box(street: Street, origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Range, box and axis of the face that each ray meets first; the range is inf where it meets none."""
+    ranges = np.full(len(directions), np.inf)
+    which, normal = np.zeros((2, len(directions)), dtype=np.int64)
+    inverse = 1.0 / directions
+    for box, (low, high) in enumerate(zip(street.low, street.high, strict=True)):
+        first, second = (low - origin) * inverse, (high - origin) * inverse
+        enter, leave = np.minimum(first, second), np.maximum(first, second)
+        near, axis = enter.max(axis=1), enter.argmax(axis=1)
+        hit = (near > 0.05) & (near <= leave.min(axis=1)) & (near < ranges)
+        ranges[hit], which[hit], normal[hit] = near[hit], box, axis[hit]
+    return ranges, which, normal
+
+
+def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], Array, Array]:
+    """Range, kind, colour and reflectance where rays meet road, lane marking or sidewalk; the sky above."""
+    down = directions[:, 2] < -1e-6
+    road = np.where(down, -origin[2] / np.where(down, directions[:, 2], -1.0), np.inf)
+    raised = np.where(down, (KERB - origin[2]) / np.where(down, directions[:, 2], -1.0), np.inf)
+    x_raised = origin[0] + directions[:, 0] * np.where(down, raised, 0.0)
+    on_sidewalk = down & (np.abs(x_raised) > ROAD_HALF_WIDTH)
+    ranges = np.where(on_sidewalk, raised, road)
+    reach = np.where(down, ranges, 0.0)
+    x, y = origin[0] + directions[:, 0] * reach, origin[1] + directions[:, 1] * reach
+    lane = (np.abs(x) < 0.12) & (np.mod(y, 6.0) < 3.0)
+    kind = np.select([~down, on_sidewalk, lane], [SKY, SIDEWALK, LANE], ROAD)
+    colour = np.select(
+        [(kind == k)[:, None] for k in (SKY, SIDEWALK, LANE)],
+        [np.array([0.62, 0.74, 0.9]), np.array([0.62, 0.6, 0.57]), np.array([0.9, 0.9, 0.86])],
+        np.array([0.33, 0.33, 0.35]),
+    )
+    reflectance = np.select([kind == SKY, kind == SIDEWALK, kind == LANE], [0.0, 0.3, 0.6], 0.12)
+    return ranges, kind, colour, reflectance
+
+
+def _texture(place: Array, kind: NDArray[np.int64]) -> Array:
+    """A factor about 1, fixed in the world: windows on houses, leaves on trees, grain elsewhere."""
+    grain = np.sin(place @ np.array([12.9898, 78.233, 37.719])) * 43758.5453
+    grain = grain - np.floor(grain) - 0.5
+    windows = (np.mod(place[:, 2], 3.0) > 1.2) & (np.mod(place[:, 1], 2.6) > 1.1)
+    return 1.0 + grain * np.where(kind == TREE, 0.6, 0.12) - np.where((kind == BUILDING) & windows, 0.45, 0.0)
+
+
+def _colour(kind: int, rng: np.random.Generator) -> Array:
+    if kind == CAR:
+        return np.array([(0.75, 0.1, 0.1), (0.1, 0.2, 0.6), (0.85, 0.85, 0.88), (0.08, 0.08, 0.1)])[rng.integers(4)]
+    if kind == PERSON:
+        return rng.uniform(0.1, 0.9, 3)
+    base = {BUILDING: (0.68, 0.5, 0.4), TREE: (0.18, 0.42, 0.14), POST: (0.42, 0.38, 0.34)}[kind]
+    return np.clip(np.array(base) + rng.normal(0, 0.06, 3), 0, 1)
+
+
+def roughness(kind: NDArray[np.int64]) -> Array:
+    """(N,) standard deviation of a laser's range on each kind of surface [m]: leaves are deep, sheet metal is not."""
+    return np.vectorize(_ROUGHNESS.get)(kind).astype(np.float64)

@@ -1,0 +1,99 @@
+"""What a domain brings to the shared core: an `App`, found by its entry point.
+
+An app is one object in the group ``plait.apps`` of a distribution's entry points. The core never imports
+one by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from plait.encoders.features import Encoder
+from plait.errors import InputError
+from plait.evaluation.measurement import Measurement
+from plait.objectives.objective import Objective
+from plait.pairs.dataset import Augment, Loader
+from plait.pairs.layout import Layout
+from plait.subjects import Subject
+
+
+class Featurizer(Protocol):
+    """A scikit-learn transformer over a list of loaded samples of one modality."""
+
+    def fit(self, samples: list[Any]) -> Any: ...
+    def transform(self, samples: list[Any]) -> NDArray[np.floating[Any]]: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file for the report, with a sentence that says what to see in it."""
+
+    path: Path
+    caption: str
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What ``plait demo`` runs for an app: a layout, where it lies under ``--data``, a recipe and its steps."""
+
+    layout: str
+    folder: str
+    recipe: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class App:
+    """A domain: how its files are read, augmented, evaluated and shown.
+
+    Attributes:
+        name: as typed on the command line.
+        title: for people.
+        layouts: what ``ingest`` understands.
+        loader: the class of the recipe's ``data`` section.
+        augment: the class of the recipe's ``augment`` section.
+        recipes: the folder of the app's YAML recipes.
+        tasks: name to ``task(subject)``, which yields measurements; a task that the table at hand cannot
+            serve (no such labels) yields none.
+        raw: for each modality the featurizer of the raw-feature baseline.
+        synthetic: ``synthetic(root, seed)`` writes a small synthetic world in the demo's layout.
+        demo: what ``plait demo`` runs.
+        headline: the (task, metric) pairs of the short table; the report has all.
+        pictures: ``pictures(subject, folder)`` draws what only this domain can show.
+        encoders, objectives: kinds that the app adds to the core's allow-lists.
+        packages: import name to the command that installs it, for ``plait doctor``.
+    """
+
+    name: str
+    title: str
+    layouts: Mapping[str, Layout]
+    loader: Callable[..., Loader]
+    augment: Callable[..., Augment]
+    recipes: Path
+    tasks: Mapping[str, Callable[[Subject], Iterable[Measurement]]]
+    raw: Mapping[str, Callable[[], Featurizer]]
+    synthetic: Callable[[Path, int], None]
+    demo: Demo
+    headline: Sequence[tuple[str, str]]
+    pictures: Callable[[Subject, Path], Iterable[Picture]]
+    encoders: Mapping[str, type[Encoder]] = field(default_factory=dict[str, type[Encoder]])
+    objectives: Mapping[str, type[Objective]] = field(default_factory=dict[str, type[Objective]])
+    packages: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def app_names() -> list[str]:
+    """List the installed apps, without importing any."""
+    return sorted(point.name for point in entry_points(group="plait.apps"))
+
+
+def load_app(name: str) -> App:
+    """Import one app; raises `InputError` for a name that no installed distribution offers."""
+    for point in entry_points(group="plait.apps", name=name):
+        return point.load()
+    raise InputError(f"There is no app '{name}': choose one of {', '.join(app_names())}.")

@@ -1,0 +1,141 @@
+"""The command line: ``plait <app> <verb>``. Nothing heavy is imported before a verb runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+from plait.errors import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; gives back the exit code: 2 for what the user can mend."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except InputError as error:
+        if arguments.debug:
+            raise
+        print(f"plait: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("plait: interrupted; a run goes on with --resume.", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "verb", "debug")}
+    if arguments.command == "doctor":
+        from plait.doctor import doctor
+
+        return doctor(**given)
+    if arguments.command == "demo":
+        from plait.demo import demo
+
+        return demo(**given)
+    from plait import verbs
+
+    if arguments.command == "recipes":
+        return verbs.show_recipe(given["name"]) if arguments.verb == "show" else verbs.list_recipes(given["json"])
+    return getattr(verbs, arguments.verb)(arguments.command, **given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="plait", description="Self-supervised multimodal learning: radiograph + report, SAR + optical, camera + LiDAR."
+    )
+    parser.add_argument("--version", action="version", version=f"plait {version('plait')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _demo(commands.add_parser("demo", help="ingest, pretrain and evaluate all domains in minutes; writes report.html"))
+    for point in sorted(entry_points(group="plait.apps"), key=lambda point: point.name):
+        app = commands.add_parser(point.name, help=f"ingest, pretrain, evaluate, compare, embed ({point.name})")
+        _verbs(app.add_subparsers(dest="verb", required=True, metavar="VERB"))
+    recipes = _add(commands, "recipes", "what can be pretrained: list the recipes, or show one")
+    recipes.add_argument("--json", action="store_true", help="machine-readable")
+    shown = recipes.add_subparsers(dest="verb", metavar="show")
+    show = _add(shown, "show", "print a recipe")
+    show.add_argument("name", help="a recipe's name")
+    doctor = _add(commands, "doctor", "what this machine has and lacks, with the command that mends it")
+    doctor.add_argument("--json", action="store_true", help="machine-readable")
+    return parser
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder to write (default: demo)")
+    parser.add_argument("--data", type=Path, help="real data, laid out as shared/data; synthetic worlds where absent")
+    parser.add_argument("--seeds", type=int, default=1, help="training seeds a domain (default: 1)")
+    _debug(parser)
+
+
+type _Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
+
+def _verbs(verbs: _Subparsers) -> None:
+    ingest = _add(verbs, "ingest", "read a data set's own layout, check every file, write the pair table")
+    ingest.add_argument("layout", metavar="LAYOUT", help="the data set's layout; an unknown name lists them")
+    ingest.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder or file")
+    ingest.add_argument("--out", type=Path, required=True, help="the pair table to write (.parquet)")
+    ingest.add_argument("--val", type=float, default=0.2, help="validation share where the data have no split (0.2)")
+    ingest.add_argument("--seed", type=int, default=0, help="of that split (0)")
+    _leakage(ingest)
+
+    pretrain = _add(verbs, "pretrain", "train a recipe on pairs; one flag changes the hardware, none the recipe")
+    pretrain.add_argument("recipe", metavar="RECIPE", help="a recipe's name, or a path to a .yaml file")
+    pretrain.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    pretrain.add_argument("--out", type=Path, required=True, help="the run folder to write")
+    pretrain.add_argument("--set", dest="overrides", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+                          help="change the recipe, for example optimisation.batch_size=128")  # fmt: skip
+    pretrain.add_argument("--seed", type=int, default=0, help="one seed gives one result on one machine (0)")
+    pretrain.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint, bit for bit")
+    pretrain.add_argument("--checkpoint-every", type=int, default=200, help="steps between checkpoints (200)")
+    _hardware(pretrain)
+
+    evaluate = _add(verbs, "evaluate", "measure a run on the domain's tasks, beside the two baselines")
+    evaluate.add_argument("run", metavar="RUN", type=Path, help="the run folder")
+    evaluate.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    evaluate.add_argument("--out", type=Path, required=True, help="folder for results.json and report.html")
+    _leakage(evaluate)
+
+    compare = _add(verbs, "compare", "the table a paper needs: recipes x seeds, baselines, intervals, paired tests")
+    compare.add_argument("recipes", metavar="RECIPE", nargs="+", help="names or paths")
+    compare.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    compare.add_argument("--seeds", type=int, default=5, help="training seeds (5)")
+    compare.add_argument("--out", type=Path, required=True, help="folder for runs, results.json and report.html")
+    _leakage(compare)
+    _hardware(compare)
+
+    embed = _add(verbs, "embed", "write a run's embeddings of every row, for other tools")
+    embed.add_argument("run", metavar="RUN", type=Path, help="the run folder")
+    embed.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    embed.add_argument("--out", type=Path, required=True, help="the Parquet file to write")
+
+
+def _add(subparsers: _Subparsers, name: str, about: str) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+    _debug(parser)
+    return parser
+
+
+def _debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _leakage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-leakage", action="store_true", help="go on where splits share data; tables say so")
+
+
+def _hardware(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-steps", type=int, help="instead of the recipe's steps")
+    parser.add_argument("--accelerator", default="auto", help="cpu, cuda, mps or auto")
+    parser.add_argument("--devices", default="auto", help="devices a node, or processes on a CPU (auto)")
+    parser.add_argument("--nodes", type=int, default=1, help="machines (1)")
+    parser.add_argument("--strategy", default="auto", help="any of Lightning Fabric's (auto)")
+    parser.add_argument("--precision", default="32-true", help="for example bf16-mixed (32-true)")
+    parser.add_argument("--workers", type=int, default=0, help="loader processes a device (0)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""A recipe: the YAML file that names encoders, fusion, objectives, augmentation and optimisation.
+
+A published system is a recipe, not a class. A recipe may only name what an allow-list holds (the core's, or the
+app's); it can build no other class, and every key is checked against the constructor that it feeds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import yaml
+
+from plait.encoders import ENCODERS
+from plait.encoders.features import Encoder
+from plait.errors import InputError
+from plait.fusion import FUSIONS
+from plait.fusion.fusion import Fusion
+from plait.model import Model
+from plait.objectives import OBJECTIVES
+from plait.objectives.objective import Objective
+from plait.pairs.dataset import Augment, Loader
+
+type Spec = dict[str, Any]
+"""A mapping with a ``kind`` from an allow-list; its other keys are the kind's keyword arguments."""
+
+
+class Domain(Protocol):
+    """What a recipe needs of an app: the classes of its sections and its own additions to the allow-lists."""
+
+    name: str
+    loader: Callable[..., Loader]
+    augment: Callable[..., Augment]
+    recipes: Path
+    encoders: Mapping[str, type[Encoder]]
+    objectives: Mapping[str, type[Objective]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How a recipe is optimised: AdamW, linear warm-up, then a cosine to zero.
+
+    Attributes:
+        batch_size: rows a step over all processes, so that a run means the same on one device and on eight.
+        steps: optimiser steps.
+        learning_rate: the peak.
+        weight_decay: on weight matrices only; not on biases, norms and temperatures.
+        warmup_steps: steps of linear warm-up.
+        clip_norm: the largest gradient norm.
+    """
+
+    batch_size: int = 64
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 50
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """The ``model`` section: E, and a spec for each encoder and for the fusion (kind ``none`` for none)."""
+
+    embedding: int = 128
+    encoders: dict[str, Spec]
+    fusion: Spec = field(default_factory=lambda: {"kind": "none"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe with every default written out; build things from it with the functions of this module."""
+
+    name: str
+    about: str
+    data: Spec = field(default_factory=dict[str, Any])
+    augment: Spec = field(default_factory=dict[str, Any])
+    model: ModelSection
+    objectives: list[Spec]
+    optimisation: Optimisation = field(default_factory=Optimisation)
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(asdict(self), sort_keys=False, allow_unicode=True, width=110)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sections:
+    """A recipe's top level, its sections not yet checked."""
+
+    name: str
+    about: str
+    data: Spec = field(default_factory=dict[str, Any])
+    augment: Spec = field(default_factory=dict[str, Any])
+    model: Spec
+    objectives: list[Spec]
+    optimisation: Spec = field(default_factory=dict[str, Any])
+
+
+def read_recipe(name: str, domain: Domain, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe of an app by its name, or any recipe by its path, and check all of it.
+
+    Args:
+        name: the stem of a file in the app's recipes, or a path that ends in ``.yaml``.
+        domain: the app whose allow-lists and sections apply.
+        overrides: ``key=value`` with a dotted key, as in ``optimisation.steps=200``; values are YAML.
+
+    Raises:
+        InputError: for a recipe that is not there, a key that is misspelt, or a value of the wrong type.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else domain.recipes / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in domain.recipes.glob("*.yaml")))
+        raise InputError(f"There is no recipe '{name}': {domain.name} has {known}; a path must end in .yaml.")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path} is not a recipe: a recipe is a YAML mapping with name, model and objectives.")
+    raw = cast(Spec, raw)
+    for override in overrides:
+        _override(raw, override)
+    return complete_recipe(raw, domain, str(path))
+
+
+def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
+    """Check a raw recipe against every constructor it feeds, and write out the defaults."""
+    top = complete(_Sections, raw, where)
+    section = complete(ModelSection, top["model"], f"{where}, model")
+    encoders = {
+        name: complete_kind(ENCODERS | dict(domain.encoders), spec, f"{where}, model.encoders.{name}")
+        for name, spec in section["encoders"].items()
+    }
+    fusion = section["fusion"]
+    if fusion.get("kind") != "none":
+        nested = {"encoder": fusion["encoder"]} if "encoder" in fusion else {}
+        plain = {key: value for key, value in fusion.items() if key not in nested}
+        fusion = complete_kind(FUSIONS, plain, f"{where}, model.fusion", given=("modalities", "encoder"))
+        for key, spec in nested.items():
+            fusion[key] = complete_kind(ENCODERS | dict(domain.encoders), spec, f"{where}, model.fusion.{key}")
+    allowed = OBJECTIVES | dict(domain.objectives)
+    objectives: list[Spec] = []
+    for index, spec in enumerate(top["objectives"]):
+        spec, place = dict(spec), f"{where}, objectives[{index}]"
+        weight = spec.pop("weight", 1.0)
+        objectives.append(complete_kind(allowed, spec, place) | {"weight": float(weight)})
+    return Recipe(
+        name=top["name"],
+        about=top["about"],
+        data=complete(domain.loader, top["data"], f"{where}, data"),
+        augment=complete(domain.augment, top["augment"], f"{where}, augment"),
+        model=ModelSection(embedding=section["embedding"], encoders=encoders, fusion=fusion),
+        objectives=objectives,
+        optimisation=Optimisation(**complete(Optimisation, top["optimisation"], f"{where}, optimisation")),
+    )
+
+
+def build_model(recipe: Recipe, domain: Domain) -> Model:
+    """Build the model of a recipe with fresh weights from PyTorch's global generator."""
+    allowed = ENCODERS | dict(domain.encoders)
+    encoders = {name: _build(allowed, spec) for name, spec in recipe.model.encoders.items()}
+    fusion: Fusion | None = None
+    if recipe.model.fusion["kind"] != "none":
+        spec = dict(recipe.model.fusion)
+        if "encoder" in spec:
+            spec["encoder"] = _build(allowed, spec["encoder"])
+        fusion = _build(FUSIONS, spec, modalities={name: encoder.width for name, encoder in encoders.items()})
+    return Model(encoders, recipe.model.embedding, fusion)
+
+
+def build_objectives(recipe: Recipe, domain: Domain) -> list[tuple[Objective, float]]:
+    """Build the objectives of a recipe, each with its weight; raises `InputError` for an unknown modality."""
+    built: list[tuple[Objective, float]] = []
+    for index, spec in enumerate(recipe.objectives):
+        spec = dict(spec)
+        weight = float(spec.pop("weight"))
+        objective = _build(OBJECTIVES | dict(domain.objectives), spec)
+        for name in objective.modalities:
+            if name not in recipe.model.encoders:
+                raise InputError(
+                    f"Recipe '{recipe.name}', objectives[{index}]: '{name}' has no encoder; "
+                    f"the model has {', '.join(recipe.model.encoders)}."
+                )
+        built.append((objective, weight))
+    return built
+
+
+def complete_kind(
+    allowed: Mapping[str, Callable[..., Any]], spec: object, where: str, given: Sequence[str] = ()
+) -> Spec:
+    """Check a spec against the allow-listed constructor of its kind; ``given`` arguments come from the program."""
+    if not isinstance(spec, dict) or "kind" not in spec:
+        raise InputError(f"{where}: give a mapping with a 'kind', one of {', '.join(allowed)}.")
+    rest = dict(cast(Spec, spec))
+    kind = rest.pop("kind")
+    if kind not in allowed:
+        raise InputError(f"{where}: there is no kind '{kind}'{_did_you_mean(str(kind), allowed)}.")
+    return {"kind": kind, **complete(allowed[kind], rest, where, given)}
+
+
+def complete(target: Callable[..., Any], values: object, where: str, given: Sequence[str] = ()) -> Spec:
+    """Check keyword arguments against a typed constructor, and write out its defaults.
+
+    Raises:
+        InputError: naming the place, the key, and the nearest key that exists.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: give a mapping of keys to values, not {values!r}.")
+    known = [name for name in inspect.signature(target).parameters if name not in given]
+    for key in cast(Spec, values):
+        if key not in known:
+            raise InputError(f"{where}: there is no key '{key}'{_did_you_mean(str(key), known)}.")
+    for name, parameter in inspect.signature(target).parameters.items():
+        if name in known and name not in values and parameter.default is parameter.empty:
+            if not _has_default_factory(target, name):
+                raise InputError(f"{where}: the key '{name}' is missing: add it.")
+    return _typed(target, cast(Spec, values), where, given)
+
+
+def _typed(target: Callable[..., Any], values: Spec, where: str, given: Sequence[str]) -> Spec:
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cast(type, target), "it", skip=set(given), fail_untyped=False)
+    try:
+        parsed = parser.parse_object({"it": values})
+    except ArgumentError as error:
+        reason = " ".join(str(error).replace('"it.', '"').split())
+        raise InputError(f"{where}: {reason}") from error
+    return cast(Spec, _plain(parsed["it"].as_dict()))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a recipe survives YAML unchanged."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast(Sequence[Any], value)]
+    return value
+
+
+def _build(allowed: Mapping[str, Callable[..., Any]], spec: Spec, **given: Any) -> Any:
+    arguments = {key: value for key, value in spec.items() if key != "kind"}
+    return allowed[spec["kind"]](**given, **arguments)
+
+
+def _override(raw: Spec, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"--set {override}: write it as key=value, for example optimisation.steps=200.")
+    place: Any = raw
+    *parents, last = key.split(".")
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
+    place[int(last) if isinstance(place, list) else last] = yaml.safe_load(text)
+
+
+def _did_you_mean(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"
+
+
+def _has_default_factory(target: Callable[..., Any], name: str) -> bool:
+    fields = getattr(target, "__dataclass_fields__", {})
+    return name in fields and callable(getattr(fields[name], "default_factory", None))

@@ -1,0 +1,1 @@
+"""Training: one readable loop, exact resumption, and the run folder it writes."""

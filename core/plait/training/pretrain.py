@@ -1,0 +1,231 @@
+"""Pretraining: one loop over Lightning Fabric, to be read from top to bottom.
+
+Fabric gives devices, nodes, strategies and precision; the loop stays ours because exact resumption needs the order of
+the data and every random draw to be a function of the step (Lightning's Trainer saves no generator's state).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
+from torch import nn
+from torch.utils.data import DataLoader
+
+from plait.encoders.features import Encoder
+from plait.errors import InputError
+from plait.model import Model
+from plait.pairs.batch import Batch
+from plait.pairs.dataset import Item, Loader, PairDataset
+from plait.pairs.samplers import StepSampler
+from plait.pairs.table import PairTable
+from plait.progress import progress
+from plait.recipes import Domain, Optimisation, Recipe, build_model, build_objectives
+from plait.training.checkpoint import FILE as CHECKPOINT
+from plait.training.checkpoint import load_checkpoint, save_checkpoint
+from plait.training.learner import Learner
+from plait.training.run_folder import METRICS, write_run
+from plait.training.schedule import learning_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """Where a recipe runs; nothing in the recipe changes with it.
+
+    Attributes:
+        accelerator: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        devices: devices a node (processes on a CPU), or ``auto``.
+        nodes: machines.
+        strategy: any of Lightning Fabric's; ``auto`` is data parallel where there is more than one device.
+        precision: as in Lightning Fabric, for example ``32-true`` or ``bf16-mixed``.
+        workers: loader processes a device.
+    """
+
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    workers: int = 0
+
+
+def pretrain(
+    recipe: Recipe,
+    domain: Domain,
+    table: PairTable,
+    run: Path,
+    *,
+    seed: int = 0,
+    max_steps: int | None = None,
+    resume: bool = False,
+    checkpoint_every: int = 200,
+    log_every: int = 10,
+    hardware: Hardware | None = None,
+) -> Path:
+    """Train a recipe on the ``train`` rows of a pair table and write a run folder.
+
+    Args:
+        recipe: what to train.
+        domain: the app.
+        table: the pair table.
+        run: the run folder to write.
+        seed: one seed gives one result on one machine.
+        max_steps: overrides the recipe's number of steps (and shortens its schedule).
+        resume: go on from the run folder's last checkpoint, or from the start where it has none yet.
+        checkpoint_every: steps between checkpoints.
+        log_every: steps between lines of ``metrics.jsonl``.
+        hardware: where to run.
+
+    Raises:
+        InputError: where there is nothing to train on, where the run folder is in use, or where the loss stops
+            being finite.
+    """
+    hardware = hardware or Hardware()
+    rows = table.where_split("train")
+    if not len(rows):
+        raise InputError(f"{table.where} has no row in split 'train': there is nothing to train on.")
+    steps = max_steps or recipe.optimisation.steps
+    fabric = _launch(hardware)
+    world, rank = fabric.world_size, fabric.global_rank
+    batch_size = min(recipe.optimisation.batch_size, len(rows)) // world * world
+    if batch_size == 0:
+        raise InputError(f"{len(rows)} training rows are too few for {world} processes: use fewer --devices.")
+
+    torch.manual_seed(seed)
+    loader = domain.loader(**recipe.data)
+    learner = Learner(build_model(recipe, domain), build_objectives(recipe, domain))
+    model = learner.model
+    fit_encoders(model, rows, loader, quiet=rank != 0)
+    optimizer = torch.optim.AdamW(parameter_groups(learner, recipe.optimisation), lr=recipe.optimisation.learning_rate)
+    wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, optimizer))
+
+    start = _prepare_folder(fabric, run, wrapped, optimizer, resume, steps)
+    names = tuple(dict.fromkeys([*model.encoders, *learner.collators]))
+    dataset = PairDataset(rows, loader, names, domain.augment(**recipe.augment), seed)
+    sampler = StepSampler(len(rows), batch_size, seed, steps, start, rank, world)
+    batches = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=hardware.workers,
+        collate_fn=lambda items: join(items, learner),
+        multiprocessing_context="fork" if hardware.workers else None,
+    )
+    refused: dict[str, str] = {}
+    clock = time.perf_counter()
+    learner.train()
+    with progress(f"pretrain {recipe.name} (seed {seed})", steps - start, quiet=rank != 0) as advance:
+        for step, batch in enumerate(batches, start):
+            refused |= batch.refused
+            # All that is random in a step is a function of (seed, step, process): see checkpoint.py.
+            torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))
+            rate = learning_rate(step, recipe.optimisation, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            total, named = wrapped(batch.to(fabric.device))
+            if not bool(torch.isfinite(total)):
+                raise InputError(_not_finite(step, named, batch))
+            fabric.backward(total)
+            norm = fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.optimisation.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            learner.after_step()
+            advance(f"loss {float(total):.3f}")
+            if (step % log_every == 0 or step + 1 == steps) and rank == 0:
+                figures = {"loss": float(total), **{name: float(loss) for name, loss in named.items()}}
+                more = {"learning_rate": rate, "gradient_norm": float(cast(torch.Tensor, norm))}
+                epoch = step // sampler.steps_per_epoch
+                seconds = round(time.perf_counter() - clock, 3)
+                _log(run, {"step": step, "epoch": epoch, **figures, **more, "refused": len(refused), "seconds": seconds})
+            if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
+                save_checkpoint(fabric, run, step + 1, wrapped, optimizer)
+    if rank == 0:
+        notes = [f"row {name} could not be read: {cause}" for name, cause in sorted(refused.items())]
+        write_run(run, model, recipe, domain.name, table, seed, steps, notes)
+    fabric.barrier()
+    return run
+
+
+def join(items: Sequence[Item], learner: Learner) -> Batch:
+    """Collate loaded rows into a batch, with what the objectives ask for beside the encoded modalities."""
+    refused = {item.id: item.refused for item in items if item.refused is not None}
+    samples = [item.sample for item in items]
+    ids, groups = [item.id for item in items], [item.group for item in items]
+    return learner.model.collate(samples, ids, groups, refused, learner.collators)
+
+
+def fit_encoders(model: Model, rows: PairTable, loader: Loader, quiet: bool = False) -> None:
+    """Let each encoder learn from the training rows what is not learnt by gradient (a vocabulary, a mean)."""
+    for name, module in model.encoders.items():
+        encoder = cast(Encoder, module)
+        if type(encoder).fit is Encoder.fit:
+            continue
+        dataset = PairDataset(rows, loader, (name,))
+        with progress(f"fit {name} encoder", len(rows), quiet) as advance:
+            samples: list[Any] = []
+            for index in range(len(dataset)):
+                samples.append(dataset[index].sample.get(name))
+                advance()
+        encoder.fit([sample for sample in samples if sample is not None])
+
+
+def parameter_groups(module: nn.Module, optimisation: Optimisation) -> list[dict[str, Any]]:
+    """Weight decay on matrices, none on biases, norms and temperatures."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": optimisation.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _launch(hardware: Hardware) -> Fabric:
+    several = hardware.nodes > 1 or hardware.devices not in (1, "1", "auto")
+    # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses.
+    strategy = DDPStrategy(find_unused_parameters=True) if hardware.strategy == "auto" and several else hardware.strategy
+    fabric = Fabric(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=strategy,
+        precision=cast(Any, hardware.precision),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _prepare_folder(fabric: Fabric, run: Path, learner: nn.Module, optimizer: Any, resume: bool, steps: int) -> int:
+    """Make the folder or resume from it; gives back the first step, with the log cut to match."""
+    if (run / METRICS).exists() and not resume:
+        raise InputError(f"{run} already holds a run: name another --out, or add --resume.")
+    start = load_checkpoint(fabric, run, learner, optimizer) if (run / CHECKPOINT).exists() else 0
+    if start > steps:
+        raise InputError(f"{run} already has {start} steps, more than the {steps} asked for: raise --max-steps.")
+    fabric.barrier()
+    if fabric.is_global_zero:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / METRICS).touch()
+        lines = [line for line in (run / METRICS).read_text().splitlines() if json.loads(line)["step"] < start]
+        (run / METRICS).write_text("".join(line + "\n" for line in lines))
+    fabric.barrier()
+    return start
+
+
+def _log(run: Path, line: dict[str, Any]) -> None:
+    with (run / METRICS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _not_finite(step: int, named: dict[str, torch.Tensor], batch: Batch) -> str:
+    culprits = ", ".join(name for name, loss in named.items() if not bool(torch.isfinite(loss)))
+    rows = ", ".join(batch.ids[:8])
+    return (
+        f"The loss {culprits or 'total'} is not finite at step {step} (rows {rows}, ...): "
+        "lower optimisation.learning_rate, or look at these rows."
+    )

@@ -1,0 +1,155 @@
+"""What each verb of the command line does."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plait import compare as comparing
+from plait.apps import App, app_names, load_app
+from plait.errors import InputError
+from plait.pairs import ingest as ingesting
+from plait.pairs.table import PairTable
+from plait.progress import progress
+from plait.recipes import read_recipe
+from plait.report import print_table, write_report
+from plait.subjects import ModelSubject
+from plait.training import pretrain as pretraining
+from plait.training.run_folder import read_run
+
+
+def ingest(app: str, layout: str, root: Path, out: Path, val: float, seed: int, allow_leakage: bool) -> int:
+    """Read a data set's own layout and write the pair table and the ingest report."""
+    domain = load_app(app)
+    print(run_ingest(domain, layout, root, out, val, seed, allow_leakage))
+    print(f"wrote {out} and {out.with_suffix('.ingest.json')}")
+    return 0
+
+
+def run_ingest(
+    app: App, layout: str, root: Path, out: Path, val: float = 0.2, seed: int = 0, allow_leakage: bool = False
+) -> ingesting.IngestReport:
+    if layout not in app.layouts:
+        known = "; ".join(f"{known.name} ({known.about})" for known in app.layouts.values())
+        raise InputError(f"{app.name} knows no layout '{layout}': choose one of {known}.")
+    with progress(f"ingest {layout}", 0) as advance:
+        return ingesting.ingest(
+            app.name, app.layouts[layout], root, out, app.loader(),
+            val=val, seed=seed, allow_leakage=allow_leakage, advance=advance,
+        )  # fmt: skip
+
+
+def pretrain(
+    app: str,
+    recipe: str,
+    pairs: Path,
+    out: Path,
+    overrides: list[str],
+    seed: int,
+    max_steps: int | None,
+    resume: bool,
+    checkpoint_every: int,
+    **hardware: Any,
+) -> int:
+    """Train a recipe and write a run folder."""
+    domain, table = load_app(app), _table(app, pairs)
+    found = read_recipe(recipe, domain, overrides)
+    pretraining.pretrain(
+        found, domain, table, out,
+        seed=seed, max_steps=max_steps, resume=resume, checkpoint_every=checkpoint_every,
+        hardware=pretraining.Hardware(**hardware),
+    )  # fmt: skip
+    print(f"wrote {out}")
+    return 0
+
+
+def evaluate(app: str, run: Path, pairs: Path, out: Path, allow_leakage: bool) -> int:
+    """Measure a run on the domain's tasks."""
+    domain = load_app(app)
+    comparison = comparing.evaluate(domain, run, _table(app, pairs), allow_leakage=allow_leakage)
+    return _show(domain, comparison, out, f"{domain.title}: {run.name}")
+
+
+def compare(
+    app: str,
+    recipes: list[str],
+    pairs: Path,
+    seeds: int,
+    out: Path,
+    allow_leakage: bool,
+    max_steps: int | None,
+    **hardware: Any,
+) -> int:
+    """Train and measure recipes over seeds."""
+    domain = load_app(app)
+    comparison = comparing.compare(
+        domain, [read_recipe(name, domain) for name in recipes], _table(app, pairs), out,
+        seeds=seeds, max_steps=max_steps, hardware=pretraining.Hardware(**hardware), allow_leakage=allow_leakage,
+    )  # fmt: skip
+    return _show(domain, comparison, out, f"{domain.title}: {', '.join(recipes)}")
+
+
+def embed(app: str, run: Path, pairs: Path, out: Path) -> int:
+    """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it."""
+    domain, table = load_app(app), _table(app, pairs)
+    model, recipe, _ = read_run(run, domain)
+    subject = ModelSubject(recipe.name, model, domain.loader(**recipe.data), table)
+    columns: dict[str, Any] = {name: table.data[name] for name in ("id", "group", "split")}
+    for name in model.encoders:
+        rows = subject.embeddings(name)
+        columns[name] = pa.array([None if row[0] != row[0] else row for row in rows], type=pa.list_(pa.float32()))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), out)
+    for name, cause in subject.refused.items():
+        print(f"row {name} could not be read: {cause}")
+    print(f"wrote {out}: {len(table)} rows, {', '.join(model.encoders)}, width {model.embedding}")
+    return 0
+
+
+def list_recipes(json: bool) -> int:
+    """Print every app's recipes."""
+    found: list[dict[str, Any]] = []
+    for name in app_names():
+        domain = load_app(name)
+        for path in sorted(domain.recipes.glob("*.yaml")):
+            recipe = read_recipe(path.stem, domain)
+            kinds = {modality: spec["kind"] for modality, spec in recipe.model.encoders.items()}
+            objectives = [spec["kind"] for spec in recipe.objectives]
+            fusion = recipe.model.fusion["kind"]
+            found.append({"app": name, "name": path.stem, "about": recipe.about, "encoders": kinds, "fusion": fusion,
+                          "objectives": objectives, "steps": recipe.optimisation.steps})  # fmt: skip
+    if json:
+        print(jsonlib.dumps(found, indent=1))
+        return 0
+    for recipe in found:
+        print(f"{recipe['app']:<16}{recipe['name']:<28}{', '.join(recipe['objectives']):<22}{recipe['about']}")
+    return 0
+
+
+def show_recipe(name: str) -> int:
+    """Print a recipe as it is written; raises `InputError` where no app has it."""
+    for app in app_names():
+        path = load_app(app).recipes / f"{name}.yaml"
+        if path.is_file():
+            print(path.read_text(encoding="utf-8"), end="")
+            return 0
+    raise InputError(f"No app has a recipe '{name}': 'plait recipes' lists them.")
+
+
+def _table(app: str, pairs: Path) -> PairTable:
+    table = PairTable.read(pairs)
+    if table.info.app != app:
+        raise InputError(f"{pairs} was ingested by '{table.info.app}': use 'plait {table.info.app}' for it.")
+    return table
+
+
+def _show(domain: App, comparison: comparing.Comparison, out: Path, title: str) -> int:
+    comparing.write_results([comparison], out)
+    write_report([(domain, comparison)], out, title)
+    print_table([(domain, comparison)])
+    print(f"wrote {out / 'results.json'} and {out / 'report.html'}")
+    return 0

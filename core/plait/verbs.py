@@ -1,25 +1,26 @@
-"""What each verb of the command line does."""
+"""What each verb of the command line does.
+
+Training and evaluation are imported by the verbs that need them: Lightning alone takes seconds to import.
+"""
 
 from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plait import compare as comparing
 from plait.apps import App, app_names, load_app
 from plait.errors import InputError
 from plait.pairs import ingest as ingesting
 from plait.pairs.table import PairTable
 from plait.progress import progress
 from plait.recipes import read_recipe
-from plait.report import print_table, write_report
-from plait.subjects import ModelSubject
-from plait.training import pretrain as pretraining
-from plait.training.run_folder import read_run
+
+if TYPE_CHECKING:
+    from plait.compare import Comparison
 
 
 def ingest(app: str, layout: str, root: Path, out: Path, val: float, seed: int, allow_leakage: bool) -> int:
@@ -58,10 +59,12 @@ def pretrain(
     """Train a recipe and write a run folder."""
     domain, table = load_app(app), _table(app, pairs)
     found = read_recipe(recipe, domain, overrides)
-    pretraining.pretrain(
+    from plait.training import pretrain as training
+
+    training.pretrain(
         found, domain, table, out,
         seed=seed, max_steps=max_steps, resume=resume, checkpoint_every=checkpoint_every,
-        hardware=pretraining.Hardware(**hardware),
+        hardware=training.Hardware(**hardware),
     )  # fmt: skip
     print(f"wrote {out}")
     return 0
@@ -69,6 +72,8 @@ def pretrain(
 
 def evaluate(app: str, run: Path, pairs: Path, out: Path, allow_leakage: bool) -> int:
     """Measure a run on the domain's tasks."""
+    from plait import compare as comparing
+
     domain = load_app(app)
     comparison = comparing.evaluate(domain, run, _table(app, pairs), allow_leakage=allow_leakage)
     return _show(domain, comparison, out, f"{domain.title}: {run.name}")
@@ -85,16 +90,22 @@ def compare(
     **hardware: Any,
 ) -> int:
     """Train and measure recipes over seeds."""
+    from plait import compare as comparing
+    from plait.training.pretrain import Hardware
+
     domain = load_app(app)
     comparison = comparing.compare(
         domain, [read_recipe(name, domain) for name in recipes], _table(app, pairs), out,
-        seeds=seeds, max_steps=max_steps, hardware=pretraining.Hardware(**hardware), allow_leakage=allow_leakage,
+        seeds=seeds, max_steps=max_steps, hardware=Hardware(**hardware), allow_leakage=allow_leakage,
     )  # fmt: skip
     return _show(domain, comparison, out, f"{domain.title}: {', '.join(recipes)}")
 
 
 def embed(app: str, run: Path, pairs: Path, out: Path) -> int:
     """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it."""
+    from plait.subjects import ModelSubject
+    from plait.training.run_folder import read_run
+
     domain, table = load_app(app), _table(app, pairs)
     model, recipe, _ = read_run(run, domain)
     subject = ModelSubject(recipe.name, model, domain.loader(**recipe.data), table)
@@ -147,8 +158,11 @@ def _table(app: str, pairs: Path) -> PairTable:
     return table
 
 
-def _show(domain: App, comparison: comparing.Comparison, out: Path, title: str) -> int:
-    comparing.write_results([comparison], out)
+def _show(domain: App, comparison: Comparison, out: Path, title: str) -> int:
+    from plait.compare import write_results
+    from plait.report import print_table, write_report
+
+    write_results([comparison], out)
     write_report([(domain, comparison)], out, title)
     print_table([(domain, comparison)])
     print(f"wrote {out / 'results.json'} and {out / 'report.html'}")

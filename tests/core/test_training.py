@@ -82,7 +82,7 @@ def test_sigkill_at_a_random_step_changes_no_bit(
     toy: ModuleType, toy_pairs: Path, toy_table: PairTable, tmp_path: Path
 ) -> None:
     """The process is killed with SIGKILL, once, wherever it happens to be, and then resumed."""
-    recipe = ["toy_contrast", "--pairs", str(toy_pairs), "--max-steps", "400", "--checkpoint-every", "7"]
+    recipe = ["toy_contrast", "--pairs", str(toy_pairs), "--max-steps", "60", "--checkpoint-every", "7"]
     command = [sys.executable, "-m", "plait.cli", "toy", "pretrain", *recipe, "--accelerator", "cpu", "--out"]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     process = subprocess.Popen([*command, str(broken)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

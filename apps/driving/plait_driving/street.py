@@ -14,8 +14,11 @@ ROAD, LANE, SIDEWALK, CAR, PERSON, POST, BUILDING, TREE, SKY = 7, 8, 11, 13, 30,
 
 ROAD_HALF_WIDTH, KERB = 6.0, 0.15
 
-_REFLECTANCE = {ROAD: 0.12, LANE: 0.6, SIDEWALK: 0.3, CAR: 0.5, PERSON: 0.25, POST: 0.75, BUILDING: 0.35, TREE: 0.2}
-_ROUGHNESS = {ROAD: 0.02, LANE: 0.02, SIDEWALK: 0.04, CAR: 0.02, PERSON: 0.05, POST: 0.02, BUILDING: 0.05, TREE: 0.18}
+# A few numbers a class, looked up by its id.
+_REFLECTANCE, _ROUGHNESS = np.zeros((2, 43))
+_KINDS = [ROAD, LANE, SIDEWALK, CAR, PERSON, POST, BUILDING, TREE]
+_REFLECTANCE[_KINDS] = [0.12, 0.6, 0.3, 0.5, 0.25, 0.75, 0.35, 0.2]
+_ROUGHNESS[_KINDS] = [0.02, 0.02, 0.04, 0.02, 0.05, 0.02, 0.05, 0.18]
 
 
 @dataclass(frozen=True)
@@ -88,35 +91,41 @@ def cast(street: Street, origin: Array, directions: Array) -> Hits:
     """Follow (N, 3) unit rays from one point to the nearest surface: boxes (by slabs), or the ground."""
     directions = np.where(np.abs(directions) < 1e-9, 1e-9, directions)
     ranges, which, normal = _nearest_box(street, origin, directions)
-    ground, kind, colour, reflectance = _ground(origin, directions)
+    ground, kind, colour = _ground(origin, directions)
     is_box = ranges < ground
     ranges = np.where(is_box, ranges, ground)
     kind = np.where(is_box, street.kind[which], kind)
     # Light from above and a little from the left: sides of a box differ, as they do outdoors.
     shade = np.choose(normal, [0.75, 0.6, 1.0])
     colour = np.where(is_box[:, None], street.colour[which] * shade[:, None], colour)
-    reflectance = np.where(is_box, np.vectorize(_REFLECTANCE.get)(street.kind[which]), reflectance)
     place = origin + directions * np.where(np.isfinite(ranges), ranges, 0.0)[:, None]
     colour = np.clip(colour * _texture(place, kind)[:, None], 0, 1)
-    return Hits(ranges, colour, kind, reflectance)
+    return Hits(ranges, colour, kind, _REFLECTANCE[kind])
 
 
 def _nearest_box(street: Street, origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
     """Range, box and axis of the face that each ray meets first; the range is inf where it meets none."""
     ranges = np.full(len(directions), np.inf)
     which, normal = np.zeros((2, len(directions)), dtype=np.int64)
-    inverse = 1.0 / directions
-    for box, (low, high) in enumerate(zip(street.low, street.high, strict=True)):
-        first, second = (low - origin) * inverse, (high - origin) * inverse
+    offset = (street.low + street.high) / 2 - origin
+    distance = np.linalg.norm(offset, axis=1)
+    radius = np.linalg.norm(street.high - street.low, axis=1) / 2
+    # A ray can only meet a box if it passes through the ball around it.
+    cosine = np.where(radius < distance, np.sqrt(np.clip(1 - (radius / distance) ** 2, 0, 1)), -1.0)
+    towards = directions @ (offset / distance[:, None]).T > cosine
+    for box in np.flatnonzero(towards.any(axis=0)):
+        rays = np.flatnonzero(towards[:, box])
+        first, second = ((corner[box] - origin) / directions[rays] for corner in (street.low, street.high))
         enter, leave = np.minimum(first, second), np.maximum(first, second)
-        near, axis = enter.max(axis=1), enter.argmax(axis=1)
-        hit = (near > 0.05) & (near <= leave.min(axis=1)) & (near < ranges)
-        ranges[hit], which[hit], normal[hit] = near[hit], box, axis[hit]
+        near = enter.max(axis=1)
+        hit = (near > 0.05) & (near <= leave.min(axis=1)) & (near < ranges[rays])
+        rays = rays[hit]
+        ranges[rays], which[rays], normal[rays] = near[hit], box, enter[hit].argmax(axis=1)
     return ranges, which, normal
 
 
-def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], Array, Array]:
-    """Range, kind, colour and reflectance where rays meet road, lane marking or sidewalk; the sky above."""
+def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], Array]:
+    """Range, kind and colour where rays meet road, lane marking or sidewalk; the sky above."""
     down = directions[:, 2] < -1e-6
     road = np.where(down, -origin[2] / np.where(down, directions[:, 2], -1.0), np.inf)
     raised = np.where(down, (KERB - origin[2]) / np.where(down, directions[:, 2], -1.0), np.inf)
@@ -132,8 +141,7 @@ def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64],
         [np.array([0.62, 0.74, 0.9]), np.array([0.62, 0.6, 0.57]), np.array([0.9, 0.9, 0.86])],
         np.array([0.33, 0.33, 0.35]),
     )
-    reflectance = np.select([kind == SKY, kind == SIDEWALK, kind == LANE], [0.0, 0.3, 0.6], 0.12)
-    return ranges, kind, colour, reflectance
+    return ranges, kind, colour
 
 
 def _texture(place: Array, kind: NDArray[np.int64]) -> Array:
@@ -155,4 +163,4 @@ def _colour(kind: int, rng: np.random.Generator) -> Array:
 
 def roughness(kind: NDArray[np.int64]) -> Array:
     """(N,) standard deviation of a laser's range on each kind of surface [m]: leaves are deep, sheet metal is not."""
-    return np.vectorize(_ROUGHNESS.get)(kind).astype(np.float64)
+    return _ROUGHNESS[kind]

@@ -14,7 +14,7 @@ from torch.nn import functional
 from plait.pairs.batch import Sample
 from plait_medical.sides import mirrored
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z]|\d+\.\s)")
 _NUMBERING = re.compile(r"^(?:\d+[.)]\s*)?[.\s]*$")
 
 

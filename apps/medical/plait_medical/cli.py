@@ -24,6 +24,15 @@ app = App(
     raw=RAW,
     synthetic=synthetic,
     demo=Demo(layout="iu-xray", folder="medical/iu_xray", recipe="convirt", steps=200),
+    headline=(
+        ("medical/linear_probe/abnormal", "auroc"),
+        ("medical/linear_probe/cardiomegaly", "auroc"),
+        ("medical/linear_probe/pleural_effusion", "auroc"),
+        ("medical/zero_shot/cardiomegaly", "auroc"),
+        ("medical/retrieval/image_to_report", "recall@10"),
+        ("medical/retrieval/report_to_image", "recall@10"),
+        ("medical/retrieval/chance", "recall@10"),
+    ),
     pictures=pictures,
     packages={"pydicom": "pip install 'plait[medical]'", "gdcm": "pip install python-gdcm"},
 )

@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 
 from plait.errors import InputError
@@ -54,7 +55,7 @@ def patient_id(path: Path) -> str | None:
         try:
             dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
             return str(dataset.get("PatientID") or "").strip() or None
-        except Exception:  # as above; the pixels' own reader says what is wrong with the file
+        except Exception:  # noqa: BLE001 - as above; the pixels' own reader says what is wrong with the file
             return None
 
 
@@ -155,4 +156,4 @@ def _first(values: Any) -> float | None:
     """The first of one or several decimal strings; ``None`` where there is none."""
     if values is None or values == "":
         return None
-    return float(values[0]) if isinstance(values, pydicom.multival.MultiValue) else float(values)
+    return float(values[0]) if isinstance(values, MultiValue) else float(values)

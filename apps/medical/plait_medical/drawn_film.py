@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-type Film = NDArray[np.float64]
+type Film = NDArray[np.floating]
 type Findings = Mapping[str, str]
 """Finding to where it is: ``left`` or ``right`` of the patient, or an empty text for one without a side."""
 

@@ -19,7 +19,7 @@ _TOPICS = 128
 class Pixels:
     """Films (1, S, S) as vectors of 32 x 32 averaged pixels."""
 
-    def fit(self, samples: list[Tensor]) -> Pixels:
+    def fit(self, samples: list[Tensor]) -> Pixels:  # noqa: ARG002 - pixels need no fitting
         return self
 
     def transform(self, samples: list[Tensor]) -> NDArray[np.float32]:

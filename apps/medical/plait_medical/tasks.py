@@ -33,14 +33,16 @@ def retrieval(subject: Subject) -> Iterator[Measurement]:
     table = subject.table
     if not {"image", "report"} <= set(table.modalities):
         return
-    rows = np.flatnonzero((table.splits == "val") & table.present("image") & table.present("report"))
+    image, report = subject.embeddings("image"), subject.embeddings("report")
+    read = np.isfinite(image).all(axis=1) & np.isfinite(report).all(axis=1)
+    rows = np.flatnonzero(read & (table.splits == "val"))
     if len(rows) < 2:
         return
     keys, groups = report_keys(table)[rows], table.groups[rows]
-    image, report = subject.embeddings("image")[rows], subject.embeddings("report")[rows]
-    yield from measure_retrieval("medical/retrieval/image_to_report", image, report, keys, groups, "val")
-    yield from measure_retrieval("medical/retrieval/report_to_image", report, image, keys, groups, "val")
-    yield from _by_chance(keys, groups)
+    yield from measure_retrieval("medical/retrieval/image_to_report", image[rows], report[rows], keys, groups, "val")
+    yield from measure_retrieval("medical/retrieval/report_to_image", report[rows], image[rows], keys, groups, "val")
+    if subject.model is None:  # the same for every subject, so it is told once
+        yield from _by_chance(keys, groups)
 
 
 def linear_probe_labels(subject: Subject) -> Iterator[Measurement]:
@@ -69,7 +71,7 @@ def zero_shot(subject: Subject) -> Iterator[Measurement]:
     images = subject.embeddings("image")
     for name in names:
         positive, negative = (subject.embed("report", prompts()[name][side]) for side in ("positive", "negative"))
-        rows = np.flatnonzero(_known(table, name) & (table.splits == "val"))
+        rows = _rows(table, name, images, "val")
         scores = zero_shot_scores(images[rows], positive, negative)
         yield _auroc(f"medical/zero_shot/{name}", table, name, rows, scores)
 
@@ -118,9 +120,14 @@ def _known(table: PairTable, name: str) -> Mask:
     return table.present("image") & np.isfinite(values)
 
 
+def _rows(table: PairTable, name: str, vectors: NDArray[np.float32], split: str) -> NDArray[np.intp]:
+    """Rows of a split whose label is known and whose film could be read."""
+    return np.flatnonzero(_known(table, name) & np.isfinite(vectors).all(axis=1) & (table.splits == split))
+
+
 def _probed(task: str, features: NDArray[np.float32], table: PairTable, name: str, fraction: float) -> Measurement:
-    known, labels, groups = _known(table, name), table.array(f"label_{name}"), table.groups
-    train, val = (np.flatnonzero(known & (table.splits == split)) for split in ("train", "val"))
+    labels, groups = table.array(f"label_{name}"), table.groups
+    train, val = (_rows(table, name, features, split) for split in ("train", "val"))
     scores: list[NDArray[Any]] = []
     for draw in range(DRAWS if fraction < 1 else 1):
         part = train
@@ -131,16 +138,13 @@ def _probed(task: str, features: NDArray[np.float32], table: PairTable, name: st
 
 
 def _auroc(task: str, table: PairTable, name: str, rows: NDArray[np.intp], *scores: NDArray[Any]) -> Measurement:
-    """The AUROC of the scores, or its mean where there are several."""
+    """The AUROC of the scores of ``rows``, or its mean where there are several."""
 
     def mean_auroc(labels: NDArray[Any], *columns: NDArray[Any]) -> float:
         return float(np.mean([auroc(labels, column) for column in columns]))
 
     labels = table.array(f"label_{name}")[rows].astype(int)
-    # A film that could not be read has no features, and no part in the figure.
-    read = np.all([np.isfinite(column) for column in scores], axis=0)
-    arrays = (labels[read], *(column[read] for column in scores))
-    return Measurement(task, "auroc", mean_auroc, arrays, table.groups[rows][read])
+    return Measurement(task, "auroc", mean_auroc, (labels, *scores), table.groups[rows])
 
 
 TASKS = {"retrieval": retrieval, "linear_probe": linear_probe_labels, "zero_shot": zero_shot}

@@ -46,7 +46,11 @@ class TimmImage(Encoder):
         try:
             output: Tensor = self.network.forward_features(images)
         except AssertionError as error:  # timm's way to refuse an image size
-            raise InputError(f"The image network refuses its input ({error}): set its options to that size.") from error
+            height, width = images.shape[-2:]
+            raise InputError(
+                f"The image network refuses images of {height} x {width} ({error}): load them at a size it takes, "
+                f"or set the encoder's options to {{img_size: [{height}, {width}]}}."
+            ) from error
         pooled: Tensor = self.network.forward_head(output, pre_logits=True)
         # A few networks (MobileNetV3) widen while they pool; the mean of the tokens keeps one width.
         return grid_features(self._maps(output, images), pooled if pooled.shape[-1] == self.width else None)
@@ -54,7 +58,9 @@ class TimmImage(Encoder):
     def _maps(self, output: Tensor, images: Tensor) -> Tensor:
         """Lay the network's output out as (B, D, H', W')."""
         if output.ndim == 4:
-            return output.permute(0, 3, 1, 2) if getattr(self.network, "output_fmt", "NCHW") == "NHWC" else output
+            return output.movedim(3, 1) if getattr(self.network, "output_fmt", "NCHW") == "NHWC" else output
+        if not hasattr(self.network, "patch_embed"):
+            raise InputError("The image network's tokens lie on no grid: choose a convolutional one or a transformer.")
         patches = output[:, int(getattr(self.network, "num_prefix_tokens", 0)) :]
         grid: tuple[int, int] = self.network.patch_embed.dynamic_feat_size(images.shape[-2:])
-        return patches.transpose(1, 2).unflatten(2, grid)
+        return patches.transpose(1, 2).reshape(len(patches), -1, *grid)

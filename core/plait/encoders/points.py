@@ -46,8 +46,13 @@ class Points(Encoder):
         self.last_norm = nn.LayerNorm(width)
 
     def forward(self, value: Value) -> Features:
-        if not isinstance(value, Padded) or value.values.shape[-1] != self.in_features:
-            raise InputError(f"A point encoder was given something else than points of {self.in_features} columns.")
+        if not isinstance(value, Padded):
+            raise InputError("A point encoder was given something else than points (N, C): choose another kind for it.")
+        if value.values.shape[-1] != self.in_features:
+            raise InputError(
+                f"The points have {value.values.shape[-1]} columns and their encoder takes {self.in_features}: "
+                f"set the encoder's in_features to {value.values.shape[-1]}."
+            )
         mask = value.mask
         # Only the real points, of all sweeps in one list, go through the network.
         points, sweep = value.values[mask].float(), mask.nonzero()[:, 0]
@@ -64,7 +69,7 @@ class Points(Encoder):
         """What the network is told of (P, C) points, all of about unit size; float32, for metres need it."""
         place = points[:, :3]
         offsets = [(place - cells.mean(place)[cells.index]) / cells.size for cells in scales]
-        distance = torch.log1p(place.norm(dim=1, keepdim=True))
+        distance = torch.log1p(place.square().sum(dim=1, keepdim=True).sqrt())
         return torch.cat([place / 20.0, points[:, 3:], distance, *offsets], dim=1)
 
     def collate(self, samples: Sequence[Tensor]) -> Padded:

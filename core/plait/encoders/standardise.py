@@ -32,8 +32,9 @@ class Standardise(nn.Module):
         """Learn mean and deviation of each column from samples of shape (C,) or (T, C), one at a time."""
         count, mean, squares = torch.zeros(3, len(self.mean), dtype=torch.float64)
         for sample in samples:
-            rows = torch.atleast_2d(torch.as_tensor(sample, dtype=torch.float64))
-            self.check(rows)
+            values = torch.as_tensor(sample, dtype=torch.float64)
+            self.check(values)
+            rows = values.reshape(-1, len(self.mean))
             seen = torch.isfinite(rows)
             number = seen.sum(dim=0)
             average = torch.where(seen, rows, 0.0).sum(dim=0) / number.clamp(min=1)

@@ -83,7 +83,7 @@ class Text(Encoder):
     def set_extra_state(self, state: Tensor) -> None:
         from tokenizers import Tokenizer
 
-        self.tokenizer = Tokenizer.from_str(bytes(state.tolist()).decode()) if len(state) else None
+        self.tokenizer = Tokenizer.from_str(state.cpu().numpy().tobytes().decode()) if len(state) else None
 
 
 def _new_bert(layers: int, width: int, heads: int, vocabulary: int, max_tokens: int) -> Any:
@@ -113,11 +113,11 @@ def _from_folder(folder: Path, max_tokens: int) -> tuple[Any, Tokenizer]:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         if not (folder / name).is_file():
             raise InputError(f"The text encoder's folder {folder} lacks {name}: save model and tokenizer there.")
-    network = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    network = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
     positions = int(network.config.max_position_embeddings)
     if max_tokens > positions:
         raise InputError(f"The model in {folder} takes {positions} tokens: set max_tokens to {positions} or less.")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(max_tokens)
     tokenizer.no_padding()
     return network, tokenizer

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors import SafetensorError
 from torch import nn
 
@@ -14,6 +16,8 @@ from plait.errors import InputError
 
 type Norm = Literal["group", "own"]
 """``group`` replaces batch normalisation by group normalisation; ``own`` leaves the network as it is."""
+
+_DOWNLOADS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path"}
 
 
 def timm_network(architecture: str, in_channels: int, norm: Norm, weights: str | None, **options: Any) -> nn.Module:
@@ -35,21 +39,39 @@ def timm_network(architecture: str, in_channels: int, norm: Norm, weights: str |
         similar = get_close_matches(architecture, timm.list_models(), n=3)
         hint = f"try {' or '.join(similar)}" if similar else "see timm.list_models()"
         raise InputError(f"timm has no architecture '{architecture}': {hint}.")
+    if _DOWNLOADS & options.keys():
+        raise InputError("Weights never come by the image encoder's options: give a local file as its weights.")
     if weights is not None:
         _check_file(weights)
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}}
+    create = partial(timm.create_model, architecture, in_chans=in_channels, **options)
     try:
-        network = timm.create_model(architecture, in_chans=in_channels, **options)
+        network = create()
+        left_random = _differing(network, create()) if weights is not None else []
     except (TypeError, RuntimeError, SafetensorError) as error:
         source = f" with the weights {weights}" if weights else ""
         raise InputError(
             f"timm cannot make '{architecture}'{source} ({error}): check the encoder's options."
         ) from error
+    if left_random:
+        raise InputError(
+            f"The weights {weights} lack {', '.join(left_random[:3])} of '{architecture}', {len(left_random)} in all: "
+            "give weights of this architecture."
+        )
     if norm == "own" or not has_batch_norm(network):
         return network
     if weights is not None:
         raise InputError(f"The weights {weights} were trained with batch normalisation: set the encoder's norm to own.")
     return without_batch_norm(network)
+
+
+def _differing(first: nn.Module, second: nn.Module) -> list[str]:
+    """The tensors in which two networks differ.
+
+    timm passes over what a file lacks; what it then leaves random differs between two networks made alike.
+    """
+    pairs = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
+    return [name for (name, one), other in pairs if not torch.equal(one, other)]
 
 
 def _check_file(weights: str) -> None:

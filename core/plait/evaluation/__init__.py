@@ -1,0 +1,38 @@
+"""Evaluation: arrays in, numbers out.
+
+`plait.evaluation.retrieval` and `plait.evaluation.zero_shot` are modules; the functions of these names are in them.
+"""
+
+from plait.evaluation.diagnostics import alignment, effective_rank, modality_gap, uniformity
+from plait.evaluation.knn import knn_probe
+from plait.evaluation.measurement import Measurement, Result
+from plait.evaluation.metrics import accuracy, auroc, average_precision, balanced_accuracy, cohen_kappa, f1, mean_iou
+from plait.evaluation.probes import label_fraction, linear_probe
+from plait.evaluation.retrieval import RidgeAlignment, retrieval_ranks
+from plait.evaluation.statistics import Difference, holm, interval, paired_difference, summarise
+
+__all__ = [
+    "Difference",
+    "Measurement",
+    "Result",
+    "RidgeAlignment",
+    "accuracy",
+    "alignment",
+    "auroc",
+    "average_precision",
+    "balanced_accuracy",
+    "cohen_kappa",
+    "effective_rank",
+    "f1",
+    "holm",
+    "interval",
+    "knn_probe",
+    "label_fraction",
+    "linear_probe",
+    "mean_iou",
+    "modality_gap",
+    "paired_difference",
+    "retrieval_ranks",
+    "summarise",
+    "uniformity",
+]

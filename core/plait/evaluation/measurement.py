@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
-    """One metric of one task for one subject and seed.
+    """One metric of one task for one subject and seed; equal to itself alone, as arrays do not compare to one truth.
 
     Attributes:
         task: ``app/task/detail``, for example ``medical/linear_probe/cardiomegaly``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import override
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class ConcatFusion(Fusion):
         self.join = _perceptron(len(modalities) * width, width)
         self.width = width
 
+    @override
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         tokens, mask = self.tokens(features, present)
         return Features(tokens, mask, self.join(tokens.flatten(1)))
@@ -48,19 +50,22 @@ class GridConcatFusion(Fusion):
 
     def __init__(self, modalities: Mapping[str, int], width: int = 128) -> None:
         super().__init__()
+        # In the modalities' order; a ParameterDict is in alphabetical order.
+        self.names = tuple(modalities)
         self.missing = nn.ParameterDict({name: nn.Parameter(torch.randn(size)) for name, size in modalities.items()})
         self.join = _perceptron(sum(modalities.values()), width)
         self.width = width
 
+    @override
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         """Fuse; raises `InputError` where two modalities' tokens lie on different grids, or on none."""
-        said = {name: features(name) for name in self.missing if bool(present[name].any())}
+        said = {name: features(name) for name in self.names if bool(present[name].any())}
         grid = _common_grid(said)
         rows, positions = len(batch), grid[0] * grid[1]
         tokens: list[Tensor] = []
         mask = next(iter(present.values())).new_zeros(rows, positions)
-        for name, vector in self.missing.items():
-            missing = vector.expand(rows, positions, -1)
+        for name in self.names:
+            missing = self.missing[name].expand(rows, positions, -1)
             if name in said:
                 real = said[name].mask & present[name][:, None]
                 missing = torch.where(real.unsqueeze(-1), said[name].tokens.to(missing.dtype), missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import override
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ class CrossAttentionFusion(Fusion):
         self.last_norm = nn.LayerNorm(width)
         self.width = width
 
+    @override
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         leads, there = self.leads(features, present)
         streams: list[Tensor] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import override
 
 from torch import Tensor
 
@@ -28,6 +29,7 @@ class LateFusion(Fusion):
         self.tokens = ModalityTokens(modalities, width)
         self.width = width
 
+    @override
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         tokens, mask = self.tokens(features, present)
         return Features(tokens, mask, masked_mean(tokens, mask))

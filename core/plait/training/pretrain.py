@@ -137,9 +137,9 @@ def pretrain(
             optimizer.step()
             optimizer.zero_grad()
             learner.after_step()
-            advance(f"loss {float(total):.3f}")
+            advance(f"loss {total.item():.3f}")
             if (step % log_every == 0 or step + 1 == steps) and rank == 0:
-                figures = {"loss": float(total), **{name: float(loss) for name, loss in named.items()}}
+                figures = {"loss": total.item(), **{name: float(loss) for name, loss in named.items()}}
                 more = {"learning_rate": rate, "gradient_norm": float(cast(torch.Tensor, norm))}
                 epoch = step // sampler.steps_per_epoch
                 seconds = round(time.perf_counter() - clock, 3)

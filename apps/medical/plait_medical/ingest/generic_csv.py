@@ -68,9 +68,7 @@ def _columns(path: Path, names: list[str]) -> dict[str, str]:
             columns[field] = column
         elif field in ("image", "report", "group"):
             has = ", ".join(names) or "no line at all"
-            raise InputError(
-                f"{path} lacks a column for the {field} (it has {has}): name it {' or '.join(aliases)}."
-            )
+            raise InputError(f"{path} lacks a column for the {field} (it has {has}): name it {' or '.join(aliases)}.")
     return columns
 
 

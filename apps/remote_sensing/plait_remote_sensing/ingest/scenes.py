@@ -1,0 +1,181 @@
+"""What the layouts of rasters have in common: which sensor of a scene can be read, its patches, their labels and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plait.errors import InputError
+from plait.pairs.layout import Refuse, Row
+from plait_remote_sensing.backscatter import UNITS, backscatter_db
+from plait_remote_sensing.raster import Grid, Window, grid_of, read_window, tags_of
+from plait_remote_sensing.reflectance import stored_offset
+
+PURITY = 0.6
+"""The share of a patch that its most frequent class must have for the patch to have a label."""
+
+MSI_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+"""Sentinel-2 in the order of its products; level 2A lacks B10."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How one sensor of a scene is stored.
+
+    Attributes:
+        paths: rasters relative to the root, whose bands are stacked in this order.
+        bands: their names.
+        unit: of `backscatter.UNITS`, or ``dn`` or ``grey`` for the optical sensor.
+        offset: what was added to optical digital numbers.
+    """
+
+    paths: tuple[str, ...]
+    bands: tuple[str, ...]
+    unit: str
+    offset: float = 0.0
+
+
+def stored_sar(root: Path, path: str, bands: tuple[str, ...], unit: str, refuse: Refuse) -> Stored | None:
+    """A scene's SAR raster; ``None``, and told, where it is missing, unreadable, or without observed pixels."""
+    stored = Stored((path,), bands, unit)
+    values = _all_pixels(root, stored, UNITS[unit].missing, refuse)
+    if values is not None and not np.isfinite(backscatter_db(values, unit)).any():
+        refuse(path, f"{path} has no observed pixel; its scene is kept without it.")
+        return None
+    return stored if values is not None else None
+
+
+def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], refuse: Refuse) -> Stored | None:
+    """A scene's optical digital numbers, with their offset found out; ``None``, and told, where that cannot be done."""
+    stored = Stored(tuple(paths), bands, "dn")
+    numbers = _all_pixels(root, stored, None, refuse)
+    if numbers is None:
+        return None
+    try:
+        offset = stored_offset(numbers, tags_of(root / paths[0]), paths[0])
+    except InputError as error:
+        refuse(paths[0], f"{error} Its scene is kept without it.")
+        return None
+    if offset.value:
+        refuse(
+            paths[0],
+            f"Nothing is refused, but mind: {paths[0]} carries the +{offset.value:.0f} offset of processing baseline "
+            f"04.00 ({offset.reason}); it is subtracted.",
+        )
+    return Stored(stored.paths, bands, "dn", offset.value)
+
+
+def _all_pixels(root: Path, stored: Stored, missing: float | None, refuse: Refuse) -> NDArray[np.float32] | None:
+    """(C, pixels) of every file, so that a file that is broken anywhere is found now; ``None``, and told, if so."""
+    try:
+        parts: list[NDArray[np.float32]] = []
+        for path in stored.paths:
+            grid = grid_of(root / path)
+            values = read_window(root / path, grid.extent, grid, missing)
+            parts += [band.ravel() for band in values]
+        if len(parts) != len(stored.bands):
+            raise InputError(f"{stored.paths[0]} has {len(parts)} bands where this layout has {len(stored.bands)}.")
+    except InputError as error:
+        refuse(stored.paths[0], f"{error} Its scene is kept without it.")
+        return None
+    # Files of different resolution have different numbers of pixels; NaN fills up the smaller.
+    most = max(map(len, parts))
+    return np.stack([np.pad(band, (0, most - len(band)), constant_values=np.nan) for band in parts])
+
+
+def class_map(root: Path, path: str, grid: Grid, refuse: Refuse) -> NDArray[np.int64] | None:
+    """(H, W) class codes on the scene's grid; ``None``, and told, where they cannot be read or do not fit.
+
+    A map without a coordinate reference system belongs to the grid if it has its shape.
+    """
+    try:
+        own = grid_of(root / path)
+        if (own.width, own.height) != (grid.width, grid.height) or (own.crs is not None and not own.same_as(grid)):
+            raise InputError(f"{root / path} is not on the grid of its scene: resample it to that grid.")
+        return read_window(root / path, own.extent, own)[0].astype(np.int64)
+    except InputError as error:
+        refuse(path, f"{error} Its scene is kept without labels.")
+        return None
+
+
+def patches(grid: Grid, side: int) -> Iterator[Window]:
+    """The whole patches of ``side`` pixels that tile a grid from its upper left corner, row by row."""
+    for row in range(0, grid.height - side + 1, side):
+        for column in range(0, grid.width - side + 1, side):
+            yield Window(column, row, side, side)
+
+
+def cut(values: NDArray[np.int64], window: Window) -> NDArray[np.int64]:
+    """The part of an (H, W) array that lies in a window."""
+    return values[window.row : window.bottom, window.column : window.right]
+
+
+def majority(codes: NDArray[np.int64], allowed: Sequence[int]) -> int | None:
+    """The most frequent class of a patch, if it is allowed and fills at least `PURITY` of all its pixels."""
+    classes, counts = np.unique(codes, return_counts=True)
+    code = int(classes[counts.argmax()])
+    return code if code in allowed and counts.max() >= PURITY * codes.size else None
+
+
+def patch_row(
+    name: str, group: str, sar: Stored | None, optical: Stored | None, grid: str, window: Window, area: Window
+) -> Row:
+    """The columns that the loader needs.
+
+    Args:
+        name: the row's id.
+        group: what must never be split.
+        sar: how SAR is stored, if it is there.
+        optical: the same for the optical sensor.
+        grid: the raster on whose grid ``window`` and ``area`` are counted.
+        window: the patch.
+        area: where its context may come from.
+    """
+    return {
+        "id": name,
+        "group": group,
+        "time": None,
+        "sar": list(sar.paths) if sar else None,
+        "optical": list(optical.paths) if optical else None,
+        "grid": grid,
+        "window": str(window),
+        "area": str(area),
+        "sar_bands": ",".join(sar.bands) if sar else None,
+        "sar_unit": sar.unit if sar else None,
+        "optical_bands": ",".join(optical.bands) if optical else None,
+        "optical_unit": optical.unit if optical else None,
+        "optical_offset": optical.offset if optical else None,
+    }
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of a scene that are one split: patches may lie in [first, last), their context in [low, high)."""
+
+    split: str
+    first: int
+    last: int
+    low: int
+    high: int
+
+    def area(self, grid: Grid) -> Window:
+        return Window(self.low, 0, min(self.high, grid.width) - self.low, grid.height)
+
+
+def column_blocks(train_end: int, val_start: int, width: int) -> tuple[Block, Block, Block]:
+    """Split a scene by columns: train, a gap that is never used, val. Context reaches at most to the gap's middle."""
+    middle = (train_end + val_start) // 2
+    return (
+        Block("train", 0, train_end, 0, middle),
+        Block("gap", train_end, val_start, train_end, val_start),
+        Block("val", val_start, width, middle, width),
+    )
+
+
+def block_of(window: Window, blocks: Sequence[Block]) -> Block:
+    """The block in which a patch starts."""
+    return next(block for block in blocks if block.first <= window.column < block.last)

@@ -1,0 +1,203 @@
+"""Windowed reads of rasters on one pixel grid; a raster on another grid is warped once, on the fly.
+
+Nothing here knows a sensor: values come back as they are stored, float32, NaN where there is none. What the values
+mean is in `plait_remote_sensing.backscatter` and `plait_remote_sensing.reflectance`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.transform import Affine
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterioWindow
+
+from plait.errors import InputError
+
+type Pixels = NDArray[np.float32]
+
+_TOLERANCE = 1e-3
+"""Pixels by which the corners of two grids may differ and still be one grid (writers round transforms)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels: its upper left corner, and its size."""
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``"column,row,width,height"``, as a pair table holds it."""
+        try:
+            column, row, width, height = (int(part) for part in text.split(","))
+        except ValueError as error:
+            raise InputError(f"The window '{text}' is not 'column,row,width,height' in whole pixels.") from error
+        return cls(column, row, width, height)
+
+    def __str__(self) -> str:
+        return f"{self.column},{self.row},{self.width},{self.height}"
+
+    @property
+    def right(self) -> int:
+        return self.column + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.row + self.height
+
+    def grown(self, margin: int) -> Window:
+        """The window with ``margin`` more pixels on each side."""
+        return Window(self.column - margin, self.row - margin, self.width + 2 * margin, self.height + 2 * margin)
+
+    def clipped(self, area: Window) -> Window:
+        """The part of the window that lies in ``area``; of no size where there is none."""
+        column, row = max(self.column, area.column), max(self.row, area.row)
+        width, height = min(self.right, area.right) - column, min(self.bottom, area.bottom) - row
+        return Window(column, row, max(width, 0), max(height, 0))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the pixels of a raster lie; ``crs`` is ``None`` for a picture that says nothing of it."""
+
+    crs: CRS | None
+    transform: Affine
+    width: int
+    height: int
+
+    @property
+    def extent(self) -> Window:
+        """All of its pixels."""
+        return Window(0, 0, self.width, self.height)
+
+    def same_as(self, other: Grid) -> bool:
+        """Whether both have the same pixels, to a thousandth of one."""
+        if (self.crs, self.width, self.height) != (other.crs, other.width, other.height):
+            return False
+        if self.crs is None:
+            return True
+        corners = ((0, 0), (self.width, 0), (0, self.height))
+        back = ~self.transform
+        shifts = [np.subtract(back * (other.transform * corner), corner) for corner in corners]
+        return bool(np.abs(shifts).max() < _TOLERANCE)
+
+
+def grid_of(path: Path) -> Grid:
+    """The grid of a raster; raises `InputError` where the file cannot be read."""
+    with _opened(path) as source:
+        return Grid(source.crs, source.transform, source.width, source.height)
+
+
+def tags_of(path: Path) -> dict[str, str]:
+    """The metadata items of a raster, with GDAL's band offset (in the unit of the values) as ``OFFSET`` if it has one."""
+    with _opened(path) as source:
+        offsets = {} if not any(source.offsets) else {"OFFSET": str(source.offsets[0])}
+        return dict(source.tags()) | offsets
+
+
+def read_window(path: Path, window: Window, grid: Grid, missing: float | None = None) -> Pixels:
+    """Read the pixels of ``window``, counted on ``grid``, from a raster on that grid or on any other.
+
+    On another grid the raster is warped once, by bilinear interpolation, straight onto the pixels of the window; values
+    that are missing take no part in the interpolation. (Warping to a grid of the warper's choice first, and cutting
+    then, would resample twice.)
+
+    Args:
+        path: the raster.
+        window: what to read.
+        grid: the grid that the window is counted on.
+        missing: a stored value that stands for "not observed", where the file has no nodata tag of its own.
+
+    Returns:
+        (C, H, W) float32 of stored values, NaN where the file says nodata, and outside a warped raster.
+
+    Raises:
+        InputError: for a file that cannot be read, a window that is not in the grid, or a raster that cannot be put
+            on the grid.
+    """
+    if window.clipped(grid.extent) != window or not window.width or not window.height:
+        raise InputError(
+            f"{path}: the window {window} is not inside its grid of {grid.width} x {grid.height} pixels: "
+            "ingest the data again if the file was replaced."
+        )
+    with _opened(path) as source:
+        own = Grid(source.crs, source.transform, source.width, source.height)
+        nodata = missing if source.nodata is None else source.nodata
+        if own.same_as(grid):
+            pixels = source.read(window=RasterioWindow(window.column, window.row, window.width, window.height))
+        else:
+            pixels = _warped(source, path, own, window, grid, nodata)
+        values = pixels.astype(np.float32)
+        if nodata is not None:
+            values[pixels == nodata] = np.nan
+        return values
+
+
+def read_with_context(path: Path, window: Window, context: int, area: Window, grid: Grid, missing: float | None) -> Pixels:
+    """Read a window with ``context`` pixels around it, none of them from outside ``area``.
+
+    Where the context would leave the area it is the mirror image of what is inside, so that a patch at the edge of a
+    split sees nothing of the next one.
+
+    Returns:
+        (C, H + 2 context, W + 2 context) float32 of stored values.
+    """
+    wanted = window.grown(context)
+    inside = wanted.clipped(area).clipped(grid.extent)
+    pixels = read_window(path, inside, grid, missing)
+    rows = inside.row - wanted.row, wanted.bottom - inside.bottom
+    columns = inside.column - wanted.column, wanted.right - inside.right
+    return np.pad(pixels, ((0, 0), rows, columns), mode="symmetric")
+
+
+def _warped(
+    source: DatasetReader, path: Path, own: Grid, window: Window, grid: Grid, nodata: float | None
+) -> NDArray[np.generic]:
+    if own.crs is None or grid.crs is None:
+        raise InputError(
+            f"{path} has {own.width} x {own.height} pixels, its partner {grid.width} x {grid.height}, and one of them "
+            "has no coordinate reference system: give both one, or resample one to the other."
+        )
+    with WarpedVRT(
+        source,
+        crs=grid.crs,
+        transform=grid.transform * Affine.translation(window.column, window.row),
+        width=window.width,
+        height=window.height,
+        resampling=Resampling.bilinear,
+        src_nodata=nodata,
+        nodata=np.nan,
+        dtype="float32",
+    ) as warped:
+        return warped.read()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster; whatever GDAL says while it is open becomes an `InputError` that names the file."""
+    if not path.is_file():
+        raise InputError(f"There is no raster at {path}: put it back, or ingest the data again.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as source:
+                yield source
+    except RasterioError as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(f"{path} cannot be read as a raster ({reason}): fetch the file again.") from error

@@ -45,7 +45,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="plait", description="Self-supervised multimodal learning: radiograph + report, SAR + optical, camera + LiDAR."
+        prog="plait",
+        description="Self-supervised multimodal learning: radiograph + report, SAR + optical, camera + LiDAR.",
     )
     parser.add_argument("--version", action="version", version=f"plait {version('plait')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isnan
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +15,7 @@ from plait.apps import App
 from plait.errors import InputError
 from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.statistics import Difference, holm, paired_difference, summarise
+from plait.pairs.dataset import Loader
 from plait.pairs.leakage import check_leakage
 from plait.pairs.table import PairTable
 from plait.recipes import Recipe, build_model
@@ -137,8 +140,9 @@ class _Pool:
         fit_encoders(twin, self.table.where_split("train"), loader)
         self._measure(ModelSubject(self.trained[name], twin, loader, self.table, device=device), seed)
 
-    def add_raw(self, loader: object) -> None:
-        self._measure(RawSubject(self.app.raw, loader, self.table), None)  # pyright: ignore[reportArgumentType]
+    def add_raw(self, loader: Loader) -> None:
+        """Measure the raw features, once: no seed enters them."""
+        self._measure(RawSubject(self.app.raw, loader, self.table), None)
 
     def comparison(self, runs: list[Path]) -> Comparison:
         if not any(self.measured.values()):
@@ -151,9 +155,7 @@ class _Pool:
         notes = [f"Row {name} could not be read: {cause}" for name, cause in sorted(self.refused.items())]
         if self.table.info.leakage_allowed:
             notes.append(f"LEAKAGE ALLOWED: {self.table.info.leakage_allowed}.")
-        return Comparison(
-            self.app.name, self.table, results, self._paired(), list(self.shown.values()), runs, notes
-        )
+        return Comparison(self.app.name, self.table, results, self._paired(), list(self.shown.values()), runs, notes)
 
     def _measure(self, subject: Subject, seed: int | None) -> None:
         by_key = self.measured.setdefault(subject.name, {})
@@ -185,11 +187,12 @@ def write_results(comparisons: Iterable[Comparison], out: Path) -> None:
     comparisons = list(comparisons)
     results = [asdict(result) for comparison in comparisons for result in comparison.results]
     (out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    paired = [
-        {"task": p.task, "metric": p.metric, "subject": p.subject, "baseline": p.baseline}
-        | asdict(p.difference)
-        | {"p_holm": p.p_holm}
-        for comparison in comparisons
-        for p in comparison.paired
-    ]
+    paired = [_described(paired) for comparison in comparisons for paired in comparison.paired]
     (out / "comparisons.json").write_text(json.dumps(paired, indent=1), encoding="utf-8")
+
+
+def _described(paired: Paired) -> dict[str, Any]:
+    """A paired difference as JSON: what cannot be had is null, for JSON knows no NaN."""
+    found = asdict(paired)
+    found |= found.pop("difference")
+    return {name: None if isinstance(value, float) and isnan(value) else value for name, value in found.items()}

@@ -52,6 +52,4 @@ def _one(app: App, out: Path, data: Path | None, seeds: int) -> Comparison:
     print(run_ingest(app, app.demo.layout, root, pairs))
     recipe = read_recipe(app.demo.recipe, app)
     hardware = Hardware(accelerator="auto")
-    return compare(
-        app, [recipe], PairTable.read(pairs), out, seeds=seeds, max_steps=app.demo.steps, hardware=hardware
-    )
+    return compare(app, [recipe], PairTable.read(pairs), out, seeds=seeds, max_steps=app.demo.steps, hardware=hardware)

@@ -89,7 +89,9 @@ def probe_curves(results: Sequence[Result], folder: Path) -> Picture | None:
         axis.set_ylabel(metric)
         axis.set_title(task, fontsize=9)
     axes[0][0].legend(fontsize=7)
-    return _save(figure, folder / "probe_curves.png", "Frozen features, linear probe; bars are 95 % group-bootstrap intervals.")
+    return _save(
+        figure, folder / "probe_curves.png", "Frozen features, linear probe; bars are 95 % group-bootstrap intervals."
+    )
 
 
 def training_curve(runs: Sequence[Path], folder: Path) -> Picture | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,7 +16,7 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(label: str, total: int, quiet: bool = False) -> Iterator[Advance]:
+def progress(label: str, total: int, quiet: bool = False) -> Generator[Advance]:
     """Show how far a piece of long work is, on standard error.
 
     Args:
@@ -34,7 +34,7 @@ def progress(label: str, total: int, quiet: bool = False) -> Iterator[Advance]:
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Advance]:
+def _bar(label: str, total: int) -> Generator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -49,7 +49,9 @@ def _bar(label: str, total: int) -> Iterator[Advance]:
         task = bar.add_task(label, total=total or None, note="")
 
         def advance(note: str = "") -> None:
-            bar.update(task, advance=1, **({"note": note} if note else {}))
+            if note:
+                bar.update(task, note=note)
+            bar.advance(task)
 
         yield advance
 

@@ -32,12 +32,18 @@ type Spec = dict[str, Any]
 class Domain(Protocol):
     """What a recipe needs of an app: the classes of its sections and its own additions to the allow-lists."""
 
-    name: str
-    loader: Callable[..., Loader]
-    augment: Callable[..., Augment]
-    recipes: Path
-    encoders: Mapping[str, type[Encoder]]
-    objectives: Mapping[str, type[Objective]]
+    @property
+    def name(self) -> str: ...
+    @property
+    def loader(self) -> Callable[..., Loader]: ...
+    @property
+    def augment(self) -> Callable[..., Augment]: ...
+    @property
+    def recipes(self) -> Path: ...
+    @property
+    def encoders(self) -> Mapping[str, type[Encoder]]: ...
+    @property
+    def objectives(self) -> Mapping[str, type[Objective]]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

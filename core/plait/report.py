@@ -30,7 +30,9 @@ def print_table(sections: Sequence[Section]) -> None:
         for line in _headline(app, comparison):
             table.add_row(*line)
         table.add_section()
-    Console(soft_wrap=True, width=None).print(table)
+    console = Console()
+    # A log file has no width to keep to, and wrapped figures cannot be read or searched.
+    Console(width=None if console.is_terminal else 200).print(table)
     for app, comparison in sections:
         print(f"{app.name}: {_provenance(comparison)}")
         for note in comparison.notes:
@@ -42,7 +44,9 @@ def write_report(sections: Sequence[Section], out: Path, title: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     body = "".join(_section(app, comparison, out / "pictures" / app.name) for app, comparison in sections)
     synthetic = any(comparison.table.info.synthetic for _, comparison in sections)
-    banner = "<p class=synthetic>Synthetic data: these figures say nothing about the real world.</p>" if synthetic else ""
+    banner = (
+        "<p class=synthetic>Synthetic data: these figures say nothing about the real world.</p>" if synthetic else ""
+    )
     made = f"plait {version('plait')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     page = _PAGE.format(title=escape(title), banner=banner, body=body, made=made)
     (out / "report.html").write_text(page, encoding="utf-8")
@@ -128,7 +132,9 @@ def _pictures(app: App, comparison: Comparison, folder: Path) -> Iterable[Pictur
 def _picture(picture: Picture) -> str:
     data = base64.b64encode(picture.path.read_bytes()).decode()
     caption = escape(picture.caption)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

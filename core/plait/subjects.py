@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,10 +30,13 @@ class Subject(Protocol):
     name: str
     table: PairTable
     loader: Loader
-    model: Model | None
-    """``None`` for raw features."""
     refused: dict[str, str]
     """Rows that could not be read, each with its cause."""
+
+    @property
+    def model(self) -> Model | None:
+        """``None`` for raw features."""
+        ...
 
     def features(self, modality: str) -> Array:
         """(N, D) what a probe is trained on: the encoder's pooled features, frozen."""
@@ -77,7 +80,7 @@ class ModelSubject:
         device: torch.device | str = "cpu",
     ) -> None:
         self.name, self.loader, self.table = name, loader, table
-        self.model: Model = model.eval().to(device)
+        self.model = model.eval().to(device)
         self.device, self.batch_size = device, batch_size
         self.refused: dict[str, str] = {}
         self._arrays: dict[tuple[str, str], Array] = {}
@@ -94,7 +97,9 @@ class ModelSubject:
         if self.model.fusion is None:
             return side_by_side({name: self.features(name) for name in self.model.encoders}, names)
         if names not in self._fused:
-            found = self._pass({("fused", "+".join(names)): lambda step: _one_of(step, names)}, f"fuse {'+'.join(names)}")
+            found = self._pass(
+                {("fused", "+".join(names)): lambda step: _one_of(step, names)}, f"fuse {'+'.join(names)}"
+            )
             self._fused[names] = next(iter(found.values()))
         return self._fused[names]
 
@@ -239,13 +244,11 @@ def side_by_side(features: Mapping[str, Array], names: Sequence[str]) -> Array:
 
     A row that has none of the named modalities is NaN.
     """
-    parts = [
-        np.nan_to_num(array) if name in names else np.zeros_like(array) for name, array in features.items()
-    ]
+    parts = [np.nan_to_num(array) if name in names else np.zeros_like(array) for name, array in features.items()]
     joined = np.concatenate(parts, axis=1)
     none = np.logical_and.reduce([np.isnan(features[name]).any(axis=1) for name in names])
     joined[none] = np.nan
-    return cast(Array, joined)
+    return joined
 
 
 def _on_real_rows(function: Callable[[Array], Array], rows: Array) -> Array:

@@ -35,7 +35,7 @@ def test_the_road_from_files_to_report(plait: Command, toy_world: Path, tmp_path
     trained, random = recall["toy_contrast"], recall["toy_contrast (random init)"]
     assert trained["low"] > random["high"], "pretraining must find the pairs better than chance"
     page = (out / "report.html").read_text()
-    assert page.count("<img src=\"data:image/png;base64,") >= 3
+    assert page.count('<img src="data:image/png;base64,') >= 3
     assert "Synthetic data" in page and "http" not in page.replace("http-equiv", "")
 
 
@@ -92,7 +92,9 @@ def test_a_toy_data_set_takes_one_file_and_one_line(
     for k in range(5):
         (tmp_path / f"station{k}.json").write_text(json.dumps([day | {"barometer": [float(k)] * 6}] * 2))
     (tmp_path / "broken.json").write_text("{")
-    code, printed, _ = plait("toy", "ingest", "station-json", tmp_path, "--out", tmp_path / "p.parquet", "--allow-leakage")
+    code, printed, _ = plait(
+        "toy", "ingest", "station-json", tmp_path, "--out", tmp_path / "p.parquet", "--allow-leakage"
+    )
     assert code == 0 and "10 rows" in printed and "refused 1: is not valid JSON" in printed
 
 

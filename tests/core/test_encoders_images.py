@@ -148,14 +148,14 @@ def test_batch_norm_becomes_group_norm_with_its_scale_and_its_activation() -> No
     nn.init.constant_(batch_norm.weight, 3.0)
     network = nn.Sequential(nn.Conv2d(3, 24, 1), batch_norm)
     without_batch_norm(network)
-    assert isinstance(network[1], nn.GroupNorm)
-    assert network[1].weight.eq(3.0).all()
+    norm = network[1]
+    assert isinstance(norm, nn.GroupNorm)
+    assert (norm.weight == 3.0).all()
 
 
-@pytest.mark.parametrize("channels", [1, 8, 20, 24, 64])
+@pytest.mark.parametrize("channels", [12, 20, 24, 64])
 def test_group_norm_keeps_information_in_a_single_pixel(channels: int) -> None:
-    if channels > 8:
-        assert group_norm(channels)(torch.randn(1, channels, 1, 1)).abs().max() > 0.1
+    assert group_norm(channels)(torch.randn(1, channels, 1, 1)).abs().max() > 0.1
 
 
 def test_local_weights_are_loaded_and_adapted_to_the_channels(tmp_path: Path) -> None:

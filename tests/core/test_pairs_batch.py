@@ -17,7 +17,11 @@ from plait.pairs.table import PairTable, TableInfo
 
 
 def test_absent_rows_are_zero_and_flagged() -> None:
-    samples = [{"x": torch.ones(2), "p": None}, {"p": torch.ones(3, 1)}, {"x": torch.full((2,), 2.0), "p": torch.ones(1, 1)}]
+    samples = [
+        {"x": torch.ones(2), "p": None},
+        {"p": torch.ones(3, 1)},
+        {"x": torch.full((2,), 2.0), "p": torch.ones(1, 1)},
+    ]
     batch = collate(samples, ["a", "b", "c"], ["g", "g", "h"], {"x": stack, "p": pad, "z": stack})
     assert batch.present["x"].tolist() == [True, False, True]
     assert torch.equal(batch.values["x"], torch.tensor([[1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]))
@@ -35,7 +39,9 @@ def test_a_batch_of_one_is_a_batch() -> None:
 
 def table(rows: int) -> PairTable:
     info = TableInfo("toy", "t", "/", {"x": ("x",)}, "us", "CC0")
-    return PairTable.from_rows([{"id": str(i), "group": str(i), "split": "train", "x": float(i)} for i in range(rows)], info)
+    return PairTable.from_rows(
+        [{"id": str(i), "group": str(i), "split": "train", "x": float(i)} for i in range(rows)], info
+    )
 
 
 def load(row: dict[str, Any], root: Path, names: Iterable[str] | None = None) -> dict[str, Any]:

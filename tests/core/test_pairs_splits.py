@@ -51,7 +51,11 @@ def test_too_few_groups_and_wrong_shares_are_said() -> None:
 
 
 def picture(seed: int) -> torch.Tensor:
-    return torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(seed)).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    return (
+        torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(seed))
+        .repeat_interleave(4, 1)
+        .repeat_interleave(4, 2)
+    )
 
 
 def table(pictures: list[torch.Tensor | None], groups: str, texts: list[str]) -> PairTable:
@@ -87,7 +91,9 @@ def test_a_near_identical_input_in_another_group_fails_loudly() -> None:
 
 
 def test_constant_and_tiny_inputs_have_a_fingerprint() -> None:
-    prints = [fingerprints({"x": value})["x"] for value in (torch.zeros(1, 48, 48), torch.ones(1, 48, 48), torch.ones(3))]
+    prints = [
+        fingerprints({"x": value})["x"] for value in (torch.zeros(1, 48, 48), torch.ones(1, 48, 48), torch.ones(3))
+    ]
     assert len(set(prints)) == 3
     assert fingerprints({"x": None, "text": "no"}) == {}
 

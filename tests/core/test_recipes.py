@@ -51,9 +51,7 @@ def test_overrides_reach_any_depth(toy: ModuleType) -> None:
         ("embedding: 8", "embeding: 8", ["model", "'embeding'", "'embedding'"]),
     ],
 )
-def test_a_slip_is_named_in_one_sentence(
-    toy: ModuleType, tmp_path: Path, old: str, new: str, words: list[str]
-) -> None:
+def test_a_slip_is_named_in_one_sentence(toy: ModuleType, tmp_path: Path, old: str, new: str, words: list[str]) -> None:
     with pytest.raises(InputError) as error:
         read_recipe(write(tmp_path, old, new), toy.app)
     message = str(error.value)

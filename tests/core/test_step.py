@@ -39,7 +39,9 @@ def model() -> Model:
 
 def batch(rows: int, missing: dict[str, list[int]] | None = None) -> Batch:
     generator = torch.Generator().manual_seed(1)
-    values = {n: torch.randn(rows, w, generator=generator, dtype=torch.float64) for n, w in (("a", 3), ("b", 4), ("c", 2))}
+    values = {
+        n: torch.randn(rows, w, generator=generator, dtype=torch.float64) for n, w in (("a", 3), ("b", 4), ("c", 2))
+    }
     present = {name: torch.ones(rows, dtype=torch.bool) for name in values}
     for name, gone in (missing or {}).items():
         present[name][gone] = False

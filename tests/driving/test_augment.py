@@ -34,9 +34,9 @@ def colours_under(sample: Sample) -> torch.Tensor:
     """(N, 2) red and green at each point, linearly between pixel centres."""
     pixels = sample["point_pixels"]
     height, width = sample["image"].shape[1:]
-    grid = (pixels + 0.5) / torch.tensor([width, height]) * 2 - 1
+    grid = ((pixels + 0.5) / torch.tensor([width, height]) * 2 - 1)[None, None]
     image = sample["image"][None, :2]
-    return torch.nn.functional.grid_sample(image, grid[None, None], align_corners=False, padding_mode="border")[0, :, 0].T
+    return torch.nn.functional.grid_sample(image, grid, align_corners=False, padding_mode="border")[0, :, 0].T
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -46,7 +46,8 @@ def test_pairs_survive_any_augmentation(seed: int) -> None:
     after = Augment(crop=0.4, keep=0.5, **STILL)(before, np.random.default_rng(seed))
     survivors = after["labels"]  # each point's number rides along as its label
     error = (colours_under(after) - known[survivors]).abs() * torch.tensor([WIDTH, HEIGHT])
-    inner = (after["point_pixels"] > 1).all(dim=1) & (after["point_pixels"] < torch.tensor([WIDTH - 2, HEIGHT - 2])).all(dim=1)
+    at, last = after["point_pixels"], torch.tensor([WIDTH - 2, HEIGHT - 2])
+    inner = ((at > 1) & (at < last)).all(dim=1)
     assert float(error[inner].max()) < 0.02
     assert float(error.max()) < 0.75  # at the border, colours end with the image
 
@@ -63,7 +64,8 @@ def test_superpixels_and_points_stay_on_each_other(seed: int) -> None:
     # A point within a pixel of a superpixel's border may change sides when pixels grow or move.
     from_border = (before["point_pixels"][after["labels"]] + 0.5).remainder(10)
     clear = ((from_border > 1) & (from_border < 9)).all(dim=1)
-    assert int(clear.sum()) > 40 and bool(agree[clear].all())
+    assert int(clear.sum()) > 40
+    assert bool(agree[clear].all())
 
 
 def test_a_flip_mirrors_about_the_middle_and_undoes_itself() -> None:
@@ -71,7 +73,8 @@ def test_a_flip_mirrors_about_the_middle_and_undoes_itself() -> None:
     flipped = flip_image(sample)
     assert torch.allclose(flipped["point_pixels"][:, 0], WIDTH - 1 - sample["point_pixels"][:, 0])
     twice = flip_image(flipped)
-    assert torch.equal(twice["image"], sample["image"]) and torch.equal(twice["superpixels"], sample["superpixels"])
+    assert torch.equal(twice["image"], sample["image"])
+    assert torch.equal(twice["superpixels"], sample["superpixels"])
     assert torch.allclose(twice["point_pixels"], sample["point_pixels"], atol=1e-4)
 
 
@@ -117,14 +120,17 @@ def test_missing_entries_stay_missing() -> None:
     rng = np.random.default_rng(0)
     assert Augment()({"image": None, "points": None}, rng) == {"image": None, "points": None}
     only_image = Augment()({"image": made()["image"], "points": None}, rng)
-    assert only_image["points"] is None and only_image["image"].shape == (3, HEIGHT, WIDTH)
+    assert only_image["points"] is None
+    assert only_image["image"].shape == (3, HEIGHT, WIDTH)
     only_points = Augment()({"image": None, "points": made()["points"]}, rng)
-    assert only_points["image"] is None and len(only_points["points"]) >= 280
+    assert only_points["image"] is None
+    assert len(only_points["points"]) >= 280
 
 
 def test_colours_stay_in_range() -> None:
     image = Augment(brightness=0.9, contrast=0.9, saturation=0.9)(made(), np.random.default_rng(1))["image"]
-    assert float(image.min()) >= 0 and float(image.max()) <= 1
+    assert float(image.min()) >= 0
+    assert float(image.max()) <= 1
 
 
 def test_one_point_is_never_thinned_away() -> None:

@@ -33,7 +33,9 @@ def spread(*deviations: float) -> torch.Tensor:
         ((1.0, 1.0, 1.0), 1 / 3, 0, 1),  # a bush
     ],
 )
-def test_shapes_are_told_apart(deviations: tuple[float, ...], vertical: float, anisotropy: float, determinant: float) -> None:
+def test_shapes_are_told_apart(
+    deviations: tuple[float, ...], vertical: float, anisotropy: float, determinant: float
+) -> None:
     described = told(spread(*deviations))[:, 3:].mean(dim=0).tolist()
     assert described == pytest.approx([vertical, anisotropy, 0, determinant], abs=0.06)
 
@@ -64,7 +66,8 @@ def test_sweeps_of_a_batch_do_not_touch_each_other_and_padding_is_nothing() -> N
     together = encoder(pad([one, other]))
     alone = encoder(pad([other]))
     torch.testing.assert_close(together.tokens[1, :40], alone.tokens[0])
-    assert not together.tokens[1, 40:].any() and not together.mask[1, 40:].any()
+    assert not together.tokens[1, 40:].any()
+    assert not together.mask[1, 40:].any()
 
 
 def test_a_quarter_turn_changes_no_feature() -> None:

@@ -104,9 +104,7 @@ def test_pandaset_points_fall_where_its_readme_says(shared_data: Path) -> None:
     ahead = p_cam[:, 2] > 1
     u, v = k["fx"] * p_cam[:, 0] / p_cam[:, 2] + k["cx"], k["fy"] * p_cam[:, 1] / p_cam[:, 2] + k["cy"]
     row = rows["60-left"]
-    uv, depth = project(
-        points, np.reshape(row["lidar_to_camera"], (4, 4)), np.reshape(row["camera_matrix"], (3, 3))
-    )
+    uv, depth = project(points, np.reshape(row["lidar_to_camera"], (4, 4)), np.reshape(row["camera_matrix"], (3, 3)))
     np.testing.assert_allclose(depth, p_cam[:, 2], atol=1e-9)
     np.testing.assert_allclose(uv[ahead], np.column_stack([u, v])[ahead], atol=1e-6)
 

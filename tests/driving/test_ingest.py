@@ -42,7 +42,8 @@ def kitti(root: Path, frames: int = 2) -> Path:
 
 def test_the_synthetic_drive_is_taken_in_with_its_two_bad_files_refused(world: Path, tmp_path: Path) -> None:
     report = ingest("driving", LAYOUTS["pandaset"], world, tmp_path / "pairs.parquet", Loader())
-    assert report.synthetic and report.leakage == "nothing leaks"
+    assert report.synthetic
+    assert report.leakage == "nothing leaks"
     assert report.rows == {"train": 17, "val": 18, "gap": 10}
     assert sorted(refusal["what"] for refusal in report.refusals) == ["33-front", "lidar_front/37.npz"]
     assert any("33.jpg is not a readable image" in refusal["cause"] for refusal in report.refusals)
@@ -98,7 +99,9 @@ def test_a_bad_calibration_costs_its_frame_only(content: str, cause: str, tmp_pa
     (kitti(tmp_path, 3) / "calib/000001.txt").write_text(content)
     found, refuse = refusals()
     assert [row["id"] for row in LAYOUTS["kitti-object"].read(tmp_path, refuse)] == ["000000", "000002"]
-    assert len(found) == 1 and found[0][0] == "calib/000001.txt" and cause in found[0][1]
+    assert len(found) == 1
+    assert found[0][0] == "calib/000001.txt"
+    assert cause in found[0][1]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,8 @@ def test_another_folder_is_one_sentence(layout: str, cause: str, tmp_path: Path)
 def test_nuscenes_entries_that_are_incomplete_are_refused(tmp_path: Path) -> None:
     (tmp_path / "infos.json").write_text(json.dumps({"data_list": [{"token": "t"}]}))
     found, refuse = refusals()
-    assert list(LAYOUTS["nuscenes"].read(tmp_path, refuse)) == [] and len(found) == 1
+    assert list(LAYOUTS["nuscenes"].read(tmp_path, refuse)) == []
+    assert len(found) == 1
     (tmp_path / "infos.json").write_text("[1]")
     with pytest.raises(InputError, match="has no data_list"):
         list(LAYOUTS["nuscenes"].read(tmp_path, refuse))
@@ -141,8 +145,10 @@ def test_real_layouts_have_all_their_rows(name: str, shared_data: Path) -> None:
     assert len(rows) == number and dict(Counter(row["split"] for row in rows)) == splits
     assert len({row["group"] for row in rows}) == groups
     sample = Loader()(rows[-1], root)
-    assert sample["image"].shape == (3, 128, 224) and len(sample["points"]) > 2000
-    assert float(sample["points"][:, 3].min()) >= 0 and 0.2 < float(sample["points"][:, 3].max()) <= 1
+    assert sample["image"].shape == (3, 128, 224)
+    assert len(sample["points"]) > 2000
+    assert float(sample["points"][:, 3].min()) >= 0
+    assert 0.2 < float(sample["points"][:, 3].max()) <= 1
 
 
 @pytest.mark.real

@@ -26,7 +26,9 @@ def cloud(number: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(80, 160), (40, 80), (24, 100), (96, 200)])
-def test_each_point_lies_on_its_own_colour_at_any_size(size: tuple[int, int], make_row: MakeRow, tmp_path: Path) -> None:
+def test_each_point_lies_on_its_own_colour_at_any_size(
+    size: tuple[int, int], make_row: MakeRow, tmp_path: Path
+) -> None:
     sample = Loader(image_size=size)(make_row(cloud(2000)), tmp_path, ALL)
     x, y, z, _ = sample["points"].double().unbind(dim=1)
     u, v = 40 * x / z + 79.5, 40 * y / z + 39.5
@@ -51,15 +53,20 @@ def test_only_points_in_the_image_are_kept(make_row: MakeRow, tmp_path: Path) ->
 
 def test_a_frame_without_a_point_in_the_image_has_no_points(make_row: MakeRow, tmp_path: Path) -> None:
     sample = Loader()(make_row(np.array([[0, 0, -10, 0.5]])), tmp_path, ALL)
-    assert sample["points"] is None and sample["point_pixels"] is None and sample["image"] is not None
+    assert sample["points"] is None
+    assert sample["point_pixels"] is None
+    assert sample["image"] is not None
 
 
 def test_a_missing_modality_is_none_and_a_lone_sweep_keeps_all_its_points(make_row: MakeRow, tmp_path: Path) -> None:
     alone = Loader()(make_row(cloud(50), image=False), tmp_path, ALL)
-    assert alone["image"] is None and alone["superpixels"] is None and alone["point_pixels"] is None
+    assert alone["image"] is None
+    assert alone["superpixels"] is None
+    assert alone["point_pixels"] is None
     assert len(alone["points"]) == 50
     blind = Loader()(make_row(cloud(50), sweep=None, sweep_format=None), tmp_path)
-    assert blind["points"] is None and blind["image"].shape == (3, 128, 224)
+    assert blind["points"] is None
+    assert blind["image"].shape == (3, 128, 224)
 
 
 def test_the_choice_of_points_is_the_row_s_own(make_row: MakeRow, tmp_path: Path) -> None:
@@ -68,7 +75,8 @@ def test_the_choice_of_points_is_the_row_s_own(make_row: MakeRow, tmp_path: Path
     again = Loader(max_points=100).load(row, tmp_path, ("points", "point_pixels"))
     other = Loader(max_points=100).load(row | {"id": "another"}, tmp_path, ("points", "point_pixels"))
     assert len(some["points"]) == len(some["point_pixels"]) == 100
-    assert torch.equal(some["points"], again["points"]) and not torch.equal(some["points"], other["points"])
+    assert torch.equal(some["points"], again["points"])
+    assert not torch.equal(some["points"], other["points"])
     everything = {tuple(point) for point in Loader()(row, tmp_path)["points"].tolist()}
     assert {tuple(point) for point in some["points"].tolist()} <= everything
 
@@ -86,12 +94,15 @@ def test_labels_belong_to_their_points(world: Path, table: PairTable) -> None:
     assert [known[tuple(point)] for point in few["points"].tolist()] == few["labels"].tolist()
     road, car = (few["points"][few["labels"] == group][:, 2] for group in (0, 4))
     # The LiDAR is 1.9 m above the road.
-    assert torch.allclose(road, torch.tensor(-1.9), atol=0.2) and bool((car > -1.9).all())
+    assert torch.allclose(road, torch.tensor(-1.9), atol=0.2)
+    assert bool((car > -1.9).all())
 
 
 def test_superpixels_are_numbered_without_holes_and_beyond_255() -> None:
     ids = superpixels(np.full((128, 224, 3), 0.5), segments=900, compactness=10.0, sigma=0.0)
-    assert ids.dtype == np.int64 and ids.shape == (128, 224) and ids.max() > 255
+    assert ids.dtype == np.int64
+    assert ids.shape == (128, 224)
+    assert ids.max() > 255
     assert np.array_equal(np.unique(ids), np.arange(ids.max() + 1))
 
 

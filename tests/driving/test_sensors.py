@@ -25,7 +25,8 @@ def test_all_formats_come_out_in_metres_and_unit_intensity(tmp_path: Path) -> No
     for name, format in (("kitti.bin", "kitti"), ("nuscenes.pcd.bin", "nuscenes"), ("pandaset.npz", "pandaset")):
         np.testing.assert_allclose(read_sweep(tmp_path / name, format).points, truth, atol=1e-6)
     classes = read_sweep(tmp_path / "pandaset.npz", "pandaset").classes
-    assert classes is not None and classes.tolist() == [13, 7]
+    assert classes is not None
+    assert classes.tolist() == [13, 7]
 
 
 def test_points_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Path) -> None:

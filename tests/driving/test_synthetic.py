@@ -23,7 +23,7 @@ def test_rays_end_where_geometry_says() -> None:
     down = np.array([0.0, 1.0, -1.0]) / np.sqrt(2)
     aside = np.array([8.0, 0.0, -1.0]) / np.sqrt(65)
     rays = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0], down, aside])
-    hits = cast(one_box(), np.array([0.0, 0.0, 1.0]), rays)
+    hits = cast(one_box(), np.array([0.5, 0.0, 1.0]), rays)
     assert hits.kind.tolist() == [CAR, SKY, ROAD, SIDEWALK]
     # The box's face 9 m ahead; nothing behind; the road 1 m below; the raised sidewalk beyond 6 m to the side.
     np.testing.assert_allclose(hits.range, [9.0, np.inf, np.sqrt(2), (1 - KERB) * np.sqrt(65)])
@@ -80,4 +80,5 @@ def test_the_poses_of_the_files_are_those_the_pictures_were_taken_from(id: str, 
     unhidden = np.abs(hits.range - distance) < 0.3
     # The camera sits below and before the LiDAR, so a few points are hidden from it.
     assert unhidden.mean() > 0.9
-    assert sweep.classes is not None and (hits.kind == sweep.classes[seen])[unhidden].mean() > 0.97
+    assert sweep.classes is not None
+    assert (hits.kind == sweep.classes[seen])[unhidden].mean() > 0.97

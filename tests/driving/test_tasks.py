@@ -40,12 +40,17 @@ def test_geometry_tells_ground_wall_and_post_apart() -> None:
     shapes = {"ground": [2.0, 2.0, 0.0], "wall": [2.0, 0.0, 2.0], "post": [0.0, 0.0, 5.0]}
     told = {}
     for name, reach in shapes.items():
-        points = torch.from_numpy(np.column_stack([rng.uniform(-1, 1, (600, 3)) * reach + 8, np.full(600, 0.4)])).float()
+        place = rng.uniform(-1, 1, (600, 3)) * reach + 8
+        points = torch.from_numpy(np.column_stack([place, np.full(600, 0.4)])).float()
         told[name] = geometry(points[:50], points).mean(axis=0)
     height, distance, intensity, level, linear, planar, scattered = told["ground"]
-    assert (height, intensity) == pytest.approx((8.0, 0.4)) and distance == pytest.approx(8 * 3**0.5, rel=0.1)
-    assert level > 0.99 and linear + planar + scattered == pytest.approx(1, abs=1e-5)
-    assert told["wall"][3] < 0.01 and told["wall"][5] > 0.3 and told["wall"][6] < 1e-5
+    assert (height, intensity) == pytest.approx((8.0, 0.4))
+    assert distance == pytest.approx(8 * 3**0.5, rel=0.1)
+    assert level > 0.99
+    assert linear + planar + scattered == pytest.approx(1, abs=1e-5)
+    assert told["wall"][3] < 0.01
+    assert told["wall"][5] > 0.3
+    assert told["wall"][6] < 1e-5
     assert told["post"][4] > 0.99
 
 
@@ -58,9 +63,12 @@ def test_a_pixel_s_colour_is_that_of_the_pixel_it_lies_in() -> None:
 def test_frames_are_the_paired_rows_of_train_and_val_with_labelled_points(table: PairTable) -> None:
     frames = {frame.id: frame for frame in frames_of(table, Loader())}
     # Of 35 rows in train and val, one lost its sweep.
-    assert len(frames) == 34 and "37-front" not in frames and "24-left" not in frames
+    assert len(frames) == 34
+    assert "37-front" not in frames
+    assert "24-left" not in frames
     frame = frames["60-left"]
-    assert (frame.labels >= 0).all() and len(frame.labels) == len(frame.chosen) == len(frame.geometry)
+    assert (frame.labels >= 0).all()
+    assert len(frame.labels) == len(frame.chosen) == len(frame.geometry)
     torch.testing.assert_close(torch.from_numpy(frame.geometry[:, 0]), frame.sample["points"][frame.chosen, 2])
 
 
@@ -89,7 +97,8 @@ class Place(Encoder):
     def forward(self, value: Value) -> Features:
         if isinstance(value, Padded):
             assert self.frame_of is not None
-            pixels = pad([self.frame_of[row[mask].numpy().tobytes()] for row, mask in zip(value.values, value.mask)]).values
+            sweeps = [row[mask] for row, mask in zip(value.values, value.mask, strict=True)]
+            pixels = pad([self.frame_of[sweep.numpy().tobytes()] for sweep in sweeps]).values
             tokens = torch.floor((pixels + 0.5) / 4)
             return Features(tokens, value.mask, tokens.mean(1))
         height, width = value.shape[-2] // 4, value.shape[-1] // 4
@@ -121,7 +130,8 @@ def test_a_model_whose_pairs_agree_finds_every_pixel(table: PairTable) -> None:
 
 def test_a_table_without_labels_or_validation_rows_yields_nothing(table: PairTable) -> None:
     without = table.take(np.flatnonzero(table.splits == "train"))
-    assert list(point_semantics(raw(without))) == [] and list(point_pixel_retrieval(raw(without))) == []
+    assert list(point_semantics(raw(without))) == []
+    assert list(point_pixel_retrieval(raw(without))) == []
     kept = table.data.set_column(table.columns.index("semantics"), "semantics", [[None] * len(table)])
     unlabelled = PairTable(kept, table.info)
     assert list(point_semantics(raw(unlabelled))) == []
@@ -132,12 +142,15 @@ def test_raw_features_are_plain_summaries() -> None:
     image = torch.zeros(3, 16, 32)
     image[0, :4, :4] = 1.0
     (grid,) = RAW["image"]().transform([image])
-    assert grid.reshape(3, 4, 8)[0, 0, 0] == 1 and grid.sum() == 1
+    assert grid.reshape(3, 4, 8)[0, 0, 0] == 1
+    assert grid.sum() == 1
     points = torch.tensor([[3.0, 0.0, -1.7, 0.5], [3.0, 0.0, -1.7, 0.3], [30.0, 0.0, 0.5, 1.0]])
     (histogram,) = RAW["points"]().transform([points])
     counts, bright = histogram.reshape(2, 8, 6)
-    assert counts[0, 0] == pytest.approx(2 / 3) and counts[4, 3] == pytest.approx(1 / 3)
-    assert bright[0, 0] == pytest.approx(0.4) and bright[4, 3] == 1
+    assert counts[0, 0] == pytest.approx(2 / 3)
+    assert counts[4, 3] == pytest.approx(1 / 3)
+    assert bright[0, 0] == pytest.approx(0.4)
+    assert bright[4, 3] == 1
 
 
 @pytest.mark.real

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
@@ -75,9 +74,7 @@ def frames_of(table: PairTable, loader: Loader) -> tuple[Frame, ...]:
         chosen = np.sort(rng.choice(eligible, min(POINTS, len(eligible)), replace=False))
         points, pixels = sample["points"][chosen], sample["point_pixels"][chosen]
         colour, shape = colours(sample["image"], pixels), geometry(points, cloud)
-        frames.append(
-            Frame(row["id"], row["split"], row["camera"], sample, chosen, labels[chosen], colour, shape)
-        )
+        frames.append(Frame(row["id"], row["split"], row["camera"], sample, chosen, labels[chosen], colour, shape))
     return tuple(frames)
 
 
@@ -111,5 +108,3 @@ def at_points(model: Model, frame: Frame, embed: bool = False) -> tuple[Array, A
     image, points, grid = tokens_of(model, frame, embed)
     under = patches(frame, grid)
     return cast(Array, image[under].numpy()), cast(Array, points[frame.chosen].numpy()), under
-
-

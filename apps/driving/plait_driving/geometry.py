@@ -12,8 +12,6 @@ resize by s therefore moves u to (u + 0.5) s - 0.5, and a flip to W - 1 - u.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -54,9 +52,7 @@ def transform_points(transform: Array, points: NDArray[np.floating]) -> Array:
     return points.astype(np.float64) @ transform[:3, :3].T + transform[:3, 3]
 
 
-def project(
-    points: NDArray[np.floating], lidar_to_camera: Array, camera_matrix: Array
-) -> tuple[Array, Array]:
+def project(points: NDArray[np.floating], lidar_to_camera: Array, camera_matrix: Array) -> tuple[Array, Array]:
     """Project points into a pinhole camera (x right, y down, z forward; no lens distortion).
 
     Args:
@@ -83,7 +79,6 @@ def visible(uv: Array, depth: Array, size: tuple[int, int], min_depth: float = M
     return (depth > min_depth) & (u >= -0.5) & (u < width - 0.5) & (v >= -0.5) & (v < height - 0.5)
 
 
-def resize_pixels[T: np.floating](uv: NDArray[T], old: Sequence[int], new: Sequence[int]) -> NDArray[T]:
+def resize_pixels(uv: Array, old: tuple[int, int], new: tuple[int, int]) -> Array:
     """Where (N, 2) pixels of an image of size ``old`` (H, W) lie once it is resized to ``new``."""
-    scale = np.array([new[1] / old[1], new[0] / old[0]], dtype=uv.dtype)
-    return (uv + 0.5) * scale - 0.5
+    return (uv + 0.5) * np.array([new[1] / old[1], new[0] / old[0]]) - 0.5

@@ -115,11 +115,11 @@ class Loader:
         seen = visible(uv, depth, size, self.min_depth)
         return sweep.take(seen), resize_pixels(uv[seen], size, self.image_size)
 
-    def _chosen(self, id: str, number: int) -> NDArray[np.int64]:
+    def _chosen(self, row_id: str, number: int) -> NDArray[np.int64]:
         """Which of ``number`` points are kept, in the sweep's order: the same for a row in every run."""
         if number <= self.max_points:
             return np.arange(number)
-        seed = int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest())
+        seed = int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest())
         return np.sort(np.random.default_rng(seed).choice(number, self.max_points, replace=False))
 
 

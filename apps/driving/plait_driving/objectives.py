@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from plait.errors import InputError
 from plait.losses.contrastive import info_nce
 from plait.objectives import Objective, Step
-from plait.pairs.batch import Padded, pad, stack
+from plait.pairs.batch import Padded, Value, pad, stack
 from plait_driving.pairing import patches_of_pixels, pixel_of, segment_means
 
 
@@ -48,7 +49,7 @@ class SuperpixelInfoNCE(Objective):
         temperature: fixed, as in SLidR.
     """
 
-    collators = {"point_pixels": pad, "superpixels": stack}
+    collators: ClassVar[Mapping[str, Callable[[list[Any]], Value]]] = {"point_pixels": pad, "superpixels": stack}
 
     def __init__(self, of: tuple[str, str] = ("image", "points"), temperature: float = 0.07) -> None:
         super().__init__()
@@ -57,7 +58,10 @@ class SuperpixelInfoNCE(Objective):
 
     def forward(self, step: Step) -> dict[str, Tensor]:
         dense = _dense(step, *self.modalities, needs=("point_pixels", "superpixels"))
-        pair = _nothing(step) if dense is None else _superpixel_means(dense, step.batch.values["superpixels"])
+        if dense is None:
+            pair = _nothing(step)
+        else:
+            pair = _superpixel_means(dense, cast(Tensor, step.batch.values["superpixels"]))
         return {"superpixel_info_nce": _contrast(step, pair, self.temperature)}
 
 
@@ -72,11 +76,9 @@ class PointPixelInfoNCE(Objective):
         pairs: the most pairs of one image, spread evenly over its points.
     """
 
-    collators = {"point_pixels": pad}
+    collators: ClassVar[Mapping[str, Callable[[list[Any]], Value]]] = {"point_pixels": pad}
 
-    def __init__(
-        self, of: tuple[str, str] = ("image", "points"), temperature: float = 0.07, pairs: int = 256
-    ) -> None:
+    def __init__(self, of: tuple[str, str] = ("image", "points"), temperature: float = 0.07, pairs: int = 256) -> None:
         super().__init__()
         self.modalities = _two(of)
         self.temperature, self.pairs = temperature, pairs
@@ -96,15 +98,14 @@ def _two(of: tuple[str, str]) -> tuple[str, str]:
 def _contrast(step: Step, pair: tuple[Tensor, Tensor], temperature: float) -> Tensor:
     """Symmetric InfoNCE over the pairs of all processes; zero, with a gradient of zero, where there are none."""
     first, second = (step.gather(side) for side in pair)
-    if not len(first):
-        return first.sum() + second.sum()
-    return info_nce(first, second, first.new_tensor(1.0 / temperature))
+    return info_nce(first, second, 1.0 / temperature)
 
 
 def _nothing(step: Step) -> tuple[Tensor, Tensor]:
     """No pairs; they require a gradient, so that this process, too, takes part in the gather's backward pass."""
-    flags = next(iter(step.batch.present.values()))
-    none = torch.zeros(0, step.model.embedding, device=flags.device, requires_grad=True)
+    weight = next(step.model.parameters())
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    none = torch.zeros(0, step.model.embedding, dtype=dtype, device=weight.device, requires_grad=True)
     return none, none
 
 
@@ -130,9 +131,8 @@ def _dense(step: Step, image: str, points: str, needs: tuple[str, ...]) -> Dense
     )
 
 
-def _superpixel_means(dense: Dense, superpixels: object) -> tuple[Tensor, Tensor]:
+def _superpixel_means(dense: Dense, superpixels: Tensor) -> tuple[Tensor, Tensor]:
     """(S, E), (S, E): image and point means of every superpixel that holds a point."""
-    assert isinstance(superpixels, Tensor)  # its collator stacks
     ids = superpixels[dense.rows].flatten(1)
     # An id counts within its image; numbering them afresh over the batch has no limit to overflow.
     stride = int(ids.max()) + 1

@@ -20,7 +20,6 @@ from plait_driving.superpixels import superpixels
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.colors import ListedColormap
 
 _FAR, _WIDE = 60.0, 25.0
 
@@ -75,8 +74,8 @@ def _birds_eye(frame: Frame, points: torch.Tensor, made: str, name: str, folder:
     if labelled:
         known = axes[0][0]
         chosen = frame.chosen
-        colours = ListedColormap(COLOURS)
-        known.scatter(forward[chosen], aside[chosen], c=frame.labels, cmap=colours, vmin=-0.5, vmax=6.5, s=4, linewidths=0)
+        colours = np.array(COLOURS)[frame.labels]
+        known.scatter(forward[chosen], aside[chosen], c=colours, s=4, linewidths=0)
         for group, colour in zip(GROUPS, COLOURS, strict=True):
             known.scatter([], [], color=colour, s=20, label=group)
         known.legend(fontsize=8, ncols=4, loc="upper right")
@@ -85,7 +84,7 @@ def _birds_eye(frame: Frame, points: torch.Tensor, made: str, name: str, folder:
         axis.set(xlim=(np.sign(np.median(forward)) * -2, np.sign(np.median(forward)) * _FAR), ylim=(-_WIDE, _WIDE))
         axis.set_aspect("equal")
         axis.set_xlabel("along the view [m]")
-    caption = "The sweep from above, the car at the left. Points of one kind should share a colour on the right as well."
+    caption = "The sweep from above, the car at the left. Points of one kind should share a colour on the right, too."
     return _save(figure, folder / "driving_birds_eye.png", caption)
 
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,7 +20,7 @@ NEIGHBOURS = 16
 class ColourGrid:
     """An image as the mean colours of 4 x 8 fields."""
 
-    def fit(self, samples: list[Tensor]) -> ColourGrid:
+    def fit(self, samples: list[Tensor]) -> ColourGrid:  # noqa: ARG002 - there is nothing to fit
         return self
 
     def transform(self, samples: list[Tensor]) -> Array:
@@ -36,7 +33,7 @@ class HeightHistogram:
     heights = (-np.inf, -1.5, -1.0, -0.5, 0.0, 1.0, 2.0, 4.0, np.inf)
     distances = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0, np.inf)
 
-    def fit(self, samples: list[Tensor]) -> HeightHistogram:
+    def fit(self, samples: list[Tensor]) -> HeightHistogram:  # noqa: ARG002 - there is nothing to fit
         return self
 
     def transform(self, samples: list[Tensor]) -> Array:
@@ -71,7 +68,7 @@ def geometry(points: Tensor, cloud: Tensor) -> Array:
         cloud: (M, 4) all points that may be neighbours, these among them.
     """
     place, around = points[:, :3].double().numpy(), cloud[:, :3].double().numpy()
-    _, nearest = cKDTree(around).query(place, k=min(NEIGHBOURS, len(around)))
+    _, nearest = KDTree(around).query(place, k=min(NEIGHBOURS, len(around)))
     offsets = around[np.asarray(nearest).reshape(len(place), -1)]
     offsets -= offsets.mean(axis=1, keepdims=True)
     values, vectors = np.linalg.eigh(np.einsum("nki,nkj->nij", offsets, offsets))
@@ -83,5 +80,9 @@ def geometry(points: Tensor, cloud: Tensor) -> Array:
 
 def colour_of_geometry(geometry: Array, colour: Array, queries: Sequence[Array]) -> list[Array]:
     """Guess each query's colour from its geometry by ridge regression; colours in and out as (N, 3)."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     ridge = make_pipeline(StandardScaler(), Ridge(1.0)).fit(geometry, colour)
     return [ridge.predict(query).astype(np.float32) for query in queries]

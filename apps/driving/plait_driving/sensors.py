@@ -29,7 +29,7 @@ class Sweep:
     def __len__(self) -> int:
         return len(self.points)
 
-    def take(self, rows: NDArray[np.generic]) -> Sweep:
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Sweep:
         """The points at these positions, or where this mask is true."""
         return Sweep(self.points[rows], None if self.classes is None else self.classes[rows])
 
@@ -56,24 +56,24 @@ def image_size(path: Path) -> tuple[int, int]:
         raise InputError(f"{path} is not a readable image ({error}): restore the file.") from error
 
 
-def read_sweep(path: Path, format: str) -> Sweep:
+def read_sweep(path: Path, sweep_format: str) -> Sweep:
     """Read a sweep; points with a value that is not finite are left out.
 
     Args:
         path: the file.
-        format: one of `FORMATS`.
+        sweep_format: one of `FORMATS`.
 
     Raises:
         InputError: for an unknown format, and for a file that is missing, damaged or without a finite point.
     """
-    if format not in FORMATS:
-        raise InputError(f"There is no sweep format '{format}': choose one of {', '.join(FORMATS)}.")
+    if sweep_format not in FORMATS:
+        raise InputError(f"There is no sweep format '{sweep_format}': choose one of {', '.join(FORMATS)}.")
     try:
-        sweep = FORMATS[format](path)
+        sweep = FORMATS[sweep_format](path)
     except FileNotFoundError as error:
         raise InputError(f"There is no sweep {path}: restore it, or ingest again.") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not a readable '{format}' sweep ({error}): restore the file.") from error
+        raise InputError(f"{path} is not a readable '{sweep_format}' sweep ({error}): restore the file.") from error
     sweep = sweep.take(np.isfinite(sweep.points).all(axis=1))
     if not len(sweep):
         raise InputError(f"{path} has no point with finite coordinates: restore the file.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 type Array = NDArray[np.float64]
+type Kinds = NDArray[np.int64]
 
 ROAD, LANE, SIDEWALK, CAR, PERSON, POST, BUILDING, TREE, SKY = 7, 8, 11, 13, 30, 42, 41, 5, 0
 """PandaSet's class ids; the sky is nothing that a laser hits."""
@@ -35,7 +37,7 @@ class Street:
     low: Array
     high: Array
     colour: Array
-    kind: NDArray[np.int64]
+    kind: Kinds
     speed: Array
 
     def at(self, time: float) -> Street:
@@ -51,7 +53,7 @@ class Hits:
 
     range: Array
     colour: Array
-    kind: NDArray[np.int64]
+    kind: Kinds
     reflectance: Array
 
 
@@ -59,7 +61,7 @@ def make_street(rng: np.random.Generator, length: float = 90.0) -> Street:
     """Draw houses, trees, posts, parked and driving cars and people along a road from y = -length to length."""
     boxes: list[tuple[Array, Array, Array, int, float]] = []
 
-    def add(kind: int, centre: tuple[float, float, float], size: tuple[float, float, float], speed: float = 0.0) -> None:
+    def add(kind: int, centre: Sequence[float], size: Sequence[float], speed: float = 0.0) -> None:
         middle, half = np.array(centre), np.array(size) / 2
         boxes.append((middle - half, middle + half, _colour(kind, rng), kind, speed))
 
@@ -103,7 +105,7 @@ def cast(street: Street, origin: Array, directions: Array) -> Hits:
     return Hits(ranges, colour, kind, _REFLECTANCE[kind])
 
 
-def _nearest_box(street: Street, origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+def _nearest_box(street: Street, origin: Array, directions: Array) -> tuple[Array, Kinds, Kinds]:
     """Range, box and axis of the face that each ray meets first; the range is inf where it meets none."""
     ranges = np.full(len(directions), np.inf)
     which, normal = np.zeros((2, len(directions)), dtype=np.int64)
@@ -124,7 +126,7 @@ def _nearest_box(street: Street, origin: Array, directions: Array) -> tuple[Arra
     return ranges, which, normal
 
 
-def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64], Array]:
+def _ground(origin: Array, directions: Array) -> tuple[Array, Kinds, Array]:
     """Range, kind and colour where rays meet road, lane marking or sidewalk; the sky above."""
     down = directions[:, 2] < -1e-6
     road = np.where(down, -origin[2] / np.where(down, directions[:, 2], -1.0), np.inf)
@@ -144,7 +146,7 @@ def _ground(origin: Array, directions: Array) -> tuple[Array, NDArray[np.int64],
     return ranges, kind, colour
 
 
-def _texture(place: Array, kind: NDArray[np.int64]) -> Array:
+def _texture(place: Array, kind: Kinds) -> Array:
     """A factor about 1, fixed in the world: windows on houses, leaves on trees, grain elsewhere."""
     grain = np.sin(place @ np.array([12.9898, 78.233, 37.719])) * 43758.5453
     grain = grain - np.floor(grain) - 0.5
@@ -161,6 +163,6 @@ def _colour(kind: int, rng: np.random.Generator) -> Array:
     return np.clip(np.array(base) + rng.normal(0, 0.06, 3), 0, 1)
 
 
-def roughness(kind: NDArray[np.int64]) -> Array:
+def roughness(kind: Kinds) -> Array:
     """(N,) standard deviation of a laser's range on each kind of surface [m]: leaves are deep, sheet metal is not."""
     return _ROUGHNESS[kind]

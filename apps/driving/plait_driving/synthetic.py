@@ -24,6 +24,8 @@ _AZIMUTHS = {"front": 0.0, "front_left": 60.0, "front_right": -60.0, "left": 100
 _FOCAL = {"front": 230.0}
 _BEAMS, _COLUMNS, _REACH = 48, 360, 90.0
 _SPEED = 6.0
+_CUBOID_COLUMNS = ("uuid", "label", "x", "y", "z", "dx", "dy", "dz", "yaw_world", "stationary", "camera_used", "motion",
+                   "sensor_id", "sibling_id")  # fmt: skip
 _CLASSES = {5: "Vegetation", 7: "Road", 8: "Lane Line Marking", 11: "Sidewalk", 13: "Car", 30: "Pedestrian",
             41: "Building", 42: "Other Static Object"}  # fmt: skip
 
@@ -41,7 +43,8 @@ def synthetic(root: Path, seed: int) -> None:
         sweep = _sweep(now, lidar_to_world, rng)
         _write_sweeps(root, frame, sweep, inverse(cameras["front"]) @ lidar_to_world)
         for camera in _AZIMUTHS if frame in SURROUND else ("front",):
-            _write_image(root / f"camera/{camera}_camera/{frame}.jpg", now, cameras[camera], _camera_matrix(camera), rng)
+            path = root / f"camera/{camera}_camera/{frame}.jpg"
+            _write_image(path, now, cameras[camera], _camera_matrix(camera), rng)
         _write_cuboids(root / f"cuboids/{frame}.csv", now)
         frames[str(frame)] = _frame_entry(frame, lidar_to_world, cameras)
     (root / "frames.json").write_text(json.dumps(frames), encoding="utf-8")
@@ -127,7 +130,7 @@ def _write_cuboids(path: Path, street: Street) -> None:
     """The cars and people as boxes in the world frame, in PandaSet's columns."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow("uuid,label,x,y,z,dx,dy,dz,yaw_world,stationary,camera_used,motion,sensor_id,sibling_id".split(","))
+        writer.writerow(_CUBOID_COLUMNS)
         for box, (low, high, kind) in enumerate(zip(street.low, street.high, street.kind.tolist(), strict=True)):
             if kind in (13, 30):
                 numbers = [f"{value:.3f}" for value in (*((low + high) / 2), *(high - low))]

@@ -7,6 +7,7 @@ the intervals of tests A and B are narrower than those over drives would be.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -42,14 +43,14 @@ def point_pixel_retrieval(subject: Subject) -> Iterator[Measurement]:
     if not measured:
         return
     ranks: list[NDArray[np.float64]] = []
-    for frame, (pixels, points, keys) in zip(measured, _in_one_space(subject, frames, measured), strict=True):
+    for pixels, points, keys in _in_one_space(subject, frames, measured):
         asked = np.linspace(0, len(keys) - 1, min(ASKED, len(keys))).astype(int)
         ranks.append(retrieval_ranks(points[asked], pixels[asked], keys[asked], keys[asked]))
     rank = np.concatenate(ranks)
     images = np.repeat([frame.id for frame in measured], [len(some) for some in ranks])
     task = "driving/point_pixel_retrieval"
     for k in (1, 5, 10):
-        yield Measurement(task, f"recall@{k}", _mean, ((rank <= k).astype(np.float64),), images)
+        yield Measurement(task, f"recall@{k}", partial(_recall, k), (rank,), images)
     yield Measurement(task, "median_rank", _median, (rank,), images, higher_is_better=False)
 
 
@@ -69,10 +70,11 @@ def point_semantics(subject: Subject) -> Iterator[Measurement]:
         return
     features = {frame.id: _features(subject, frame) for frame in (*train, *(f for fs in tests.values() for f in fs))}
     labels = np.concatenate([frame.labels for frame in train])
+    images = np.repeat([frame.id for frame in train], [len(frame.labels) for frame in train])
     everything = [frame for measured in tests.values() for frame in measured]
     for kind in next(iter(features.values())):
         fitted, asked = ([features[frame.id][kind] for frame in some] for some in (train, everything))
-        scores = linear_probe(np.concatenate(fitted), labels, np.concatenate(asked))
+        scores = linear_probe(np.concatenate(fitted), labels, np.concatenate(asked), groups=images)
         predicted = np.unique(labels)[scores.argmax(axis=1)]
         lengths = np.cumsum([len(frame.labels) for frame in everything])[:-1]
         by_frame = dict(zip((frame.id for frame in everything), np.split(predicted, lengths), strict=True))
@@ -108,10 +110,10 @@ def _in_one_space(
         return
     train = [frame for frame in frames if frame.split == "train"] or list(measured)
     geometry, colour = (np.concatenate([getattr(f, name) for f in train]) for name in ("geometry", "colour"))
-    mean, spread = colour.mean(axis=0), colour.std(axis=0)
     guesses = colour_of_geometry(geometry, colour, [frame.geometry for frame in measured])
+    mean = cast(Array, colour.mean(axis=0))
     for frame, guess in zip(measured, guesses, strict=True):
-        yield (frame.colour - mean) / spread, (guess - mean) / spread, np.arange(len(guess))
+        yield frame.colour - mean, guess - mean, np.arange(len(guess))
 
 
 def mean_iou_of_groups(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
@@ -130,12 +132,12 @@ def _accuracy(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
     return float(np.mean(truth == predicted))
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean())
+def _recall(k: int, ranks: NDArray[np.float64]) -> float:
+    return float(np.mean(ranks <= k))
 
 
-def _median(values: NDArray[np.float64]) -> float:
-    return float(np.median(values))
+def _median(ranks: NDArray[np.float64]) -> float:
+    return float(np.median(ranks))
 
 
 TASKS = {"point_pixel_retrieval": point_pixel_retrieval, "point_semantics": point_semantics}

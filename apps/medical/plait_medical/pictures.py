@@ -7,9 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from plait.apps import Picture
@@ -18,7 +16,6 @@ from plait.subjects import Subject
 from plait_medical.load import grey_levels
 from plait_medical.tasks import report_keys
 
-matplotlib.use("Agg")
 _SHOWN = 4
 _RIGHT, _WRONG = "#1b7837", "#b2182b"
 
@@ -26,7 +23,7 @@ _RIGHT, _WRONG = "#1b7837", "#b2182b"
 def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
     """Draw paired samples of ``val``, and the three reports that the subject finds nearest to a few films."""
     table = subject.table
-    rows = _shown_rows(table)
+    rows = _shown_rows(subject)
     if len(rows) == 0:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,13 +36,13 @@ def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
     yield Picture(path, "The three nearest reports of the validation split; green has the words of the film's own.")
 
 
-def _shown_rows(table: PairTable) -> NDArray[np.intp]:
-    """A few rows of ``val`` with film and report: one normal, then those with the most findings, all different."""
-    paired = (table.splits == "val") & table.present("image") & table.present("report")
-    findings = np.asarray([len(_findings(table, row)) for row in range(len(table))])
-    # Spread over the range of findings, so that the picture has plain and rich films.
-    order = np.flatnonzero(paired)[np.argsort(findings[paired], kind="stable")]
-    return order[np.unique(np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).round().astype(int))]
+def _shown_rows(subject: Subject) -> NDArray[np.intp]:
+    """A few rows of ``val`` with film and report, from the plainest to the richest in findings."""
+    table = subject.table
+    read = [np.isfinite(subject.embeddings(name)).all(axis=1) for name in ("image", "report")]
+    rows = np.flatnonzero((table.splits == "val") & read[0] & read[1])
+    rows = rows[np.argsort([len(_findings(table, row)) for row in rows.tolist()], kind="stable")]
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(_SHOWN, len(rows))).round().astype(int))]
 
 
 def _findings(table: PairTable, row: int) -> list[str]:
@@ -58,6 +55,8 @@ def _findings(table: PairTable, row: int) -> list[str]:
 
 
 def _pairs(subject: Subject, rows: NDArray[np.intp], title: str, path: Path) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(3.4 * len(rows), 6.2), layout="constrained")
     figure.suptitle(title, fontsize=13)
     films, texts = figure.subplots(2, len(rows), squeeze=False, height_ratios=(3, 2.4))
@@ -69,10 +68,12 @@ def _pairs(subject: Subject, rows: NDArray[np.intp], title: str, path: Path) -> 
 
 
 def _retrieved(subject: Subject, rows: NDArray[np.intp], title: str, path: Path) -> None:
+    from matplotlib.figure import Figure
+
     table = subject.table
     keys = report_keys(table)
-    gallery = np.flatnonzero((table.splits == "val") & table.present("report"))
     image, report = subject.embeddings("image"), subject.embeddings("report")
+    gallery = np.flatnonzero((table.splits == "val") & np.isfinite(report).all(axis=1))
     figure = Figure(figsize=(14, 2.9 * len(rows)), layout="constrained")
     figure.suptitle(title, fontsize=13)
     grid = figure.subplots(len(rows), 5, squeeze=False, width_ratios=(1.2, 1.5, 1.5, 1.5, 1.5))

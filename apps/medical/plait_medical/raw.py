@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,12 +33,17 @@ class LatentSemantics:
     """Reports as at most 128 latent topics of their TF-IDF words and word pairs (Deerwester et al., 1990)."""
 
     def __init__(self) -> None:
-        self._words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, max_features=20_000)
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._words: Any = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, max_features=20_000)
 
     def fit(self, samples: list[str]) -> LatentSemantics:
+        from sklearn.decomposition import TruncatedSVD
+
         counts: Any = self._words.fit_transform(samples)
         topics = max(1, min(_TOPICS, *(size - 1 for size in counts.shape)))
-        self._topics = TruncatedSVD(topics, random_state=0).fit(counts)
+        with np.errstate(invalid="ignore"):  # equal reports have no variance to explain
+            self._topics: Any = TruncatedSVD(topics, random_state=0).fit(counts)
         return self
 
     def transform(self, samples: list[str]) -> NDArray[np.float32]:

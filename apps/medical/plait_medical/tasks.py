@@ -133,7 +133,8 @@ def _probed(task: str, features: NDArray[np.float32], table: PairTable, name: st
         part = train
         if fraction < 1:
             part = train[label_fraction(labels[train].astype(int), groups[train], fraction, draw)]
-        scores.append(linear_probe(features[part], labels[part].astype(int), features[val], seed=draw))
+        answers = labels[part].astype(int)
+        scores.append(linear_probe(features[part], answers, features[val], groups=groups[part], seed=draw))
     return _auroc(task, table, name, val, *scores)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from plait.pairs.batch import Sample
 from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_remote_sensing import backscatter, reflectance
-from plait_remote_sensing.raster import Window, grid_of, read_with_context
+from plait_remote_sensing.raster import Grid, Window, grid_of, read_with_context
 from plait_remote_sensing.series import read_series
 from plait_remote_sensing.window_cache import WindowCache
 
@@ -81,17 +82,22 @@ class Loader:
         missing = backscatter.UNITS[row["sar_unit"]].missing if name == "sar" else None
 
         def read() -> NDArray[np.float32]:
-            grid = grid_of(grid_file)
+            grid = _grid(*_stamp(grid_file))
             parts = [read_with_context(path, window, self.context, area, grid, missing) for path in paths]
             return np.concatenate(parts)
 
         stamps = tuple(_stamp(path) for path in paths)
-        return _READ.get((stamps, grid_file, window, area, self.context), read)
+        return _READ.get((stamps, grid_file, window, area, self.context, missing), read)
 
 
 def _stamp(path: Path) -> tuple[str, int]:
     """The file and its last change, so that a file replaced meanwhile is read anew."""
     return str(path), path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=4096)
+def _grid(path: str, _changed: int) -> Grid:
+    return grid_of(Path(path))
 
 
 def _positions(wanted: Sequence[str], has: Sequence[str], row: str) -> list[int]:

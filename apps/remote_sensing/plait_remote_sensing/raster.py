@@ -22,11 +22,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform as transform_points
 from rasterio.windows import Window as RasterioWindow
+from rasterio.windows import transform as transform_of
 
 from plait.errors import InputError
 
 type Pixels = NDArray[np.float32]
+type Coordinates = NDArray[np.float64]
 
 _TOLERANCE = 1e-3
 """Pixels by which the corners of two grids may differ and still be one grid (writers round transforms)."""
@@ -92,10 +95,13 @@ class Grid:
             return False
         if self.crs is None:
             return True
-        corners = ((0, 0), (self.width, 0), (0, self.height))
-        back = ~self.transform
-        shifts = [np.subtract(back * (other.transform * corner), corner) for corner in corners]
-        return bool(np.abs(shifts).max() < _TOLERANCE)
+        pixel = np.hypot(self.transform.a, self.transform.d)
+        return bool(np.abs(self._corners() - other._corners()).max() < _TOLERANCE * pixel)
+
+    def _corners(self) -> NDArray[np.float64]:
+        """(3, 2) the coordinates of three corners, which fix the transform."""
+        along, down = np.asarray([(0, 0), (self.width, 0), (0, self.height)], dtype=np.float64).T
+        return np.stack(_coordinates(self.transform, along, down), axis=1)
 
 
 def grid_of(path: Path) -> Grid:
@@ -140,7 +146,7 @@ def read_window(path: Path, window: Window, grid: Grid, missing: float | None = 
         own = Grid(source.crs, source.transform, source.width, source.height)
         nodata = missing if source.nodata is None else source.nodata
         if own.same_as(grid):
-            pixels = source.read(window=RasterioWindow(window.column, window.row, window.width, window.height))
+            pixels = source.read(window=_rasterio_window(window))
         else:
             pixels = _warped(source, path, own, window, grid, nodata)
         values = pixels.astype(np.float32)
@@ -177,15 +183,40 @@ def _warped(
     with WarpedVRT(
         source,
         crs=grid.crs,
-        transform=grid.transform * Affine.translation(window.column, window.row),
+        transform=transform_of(_rasterio_window(window), grid.transform),
         width=window.width,
         height=window.height,
         resampling=Resampling.bilinear,
         src_nodata=nodata,
         nodata=np.nan,
         dtype="float32",
+        tolerance=1e-3,
+        **_scales(own, grid),
     ) as warped:
         return warped.read()
+
+
+def _scales(own: Grid, grid: Grid) -> dict[str, str]:
+    """How many target pixels a source pixel is wide and high, at most 1: GDAL widens its kernel by the inverse.
+
+    Left to itself, GDAL estimates this from the sizes of the window at hand, and the value of a pixel then depends on
+    the window that it is read with.
+    """
+    middle = grid.width / 2, grid.height / 2
+    points = np.asarray([middle, (middle[0] + 1, middle[1]), (middle[0], middle[1] + 1)]).T
+    there = transform_points(grid.crs, own.crs, *_coordinates(grid.transform, *points))
+    columns, rows = _coordinates(~own.transform, np.asarray(there[0]), np.asarray(there[1]))
+    spans = [np.hypot(at[1] - at[0], at[2] - at[0]) for at in (columns, rows)]
+    return {name: str(min(1.0, 1.0 / float(span))) for name, span in zip(("XSCALE", "YSCALE"), spans, strict=True)}
+
+
+def _coordinates(t: Affine, along: Coordinates, down: Coordinates) -> tuple[Coordinates, Coordinates]:
+    """Where a transform puts the positions (along, down)."""
+    return t.c + t.a * along + t.b * down, t.f + t.d * along + t.e * down
+
+
+def _rasterio_window(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.column, window.row, window.width, window.height)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from torch.nn.modules.batchnorm import (
 def group_norm(channels: int) -> nn.GroupNorm:
     """A group normalisation of eight groups, or as many of them as divide the channels.
 
-    Few groups, because a group must hold more than one value even where the map has shrunk to one pixel.
+    Few groups, because a group must hold more than one value even where the map has shrunk to one pixel (which
+    asks for more than eight channels).
     """
     return nn.GroupNorm(gcd(8, channels), channels)
 

@@ -11,7 +11,7 @@ _BLOCK = 1024
 
 
 def modality_gap(x: ArrayLike, y: ArrayLike) -> float:
-    """Distance between the means of two modalities' unit vectors (Liang et al., 2022, section 4.1).
+    """Distance between the means of two modalities' unit vectors (Liang et al., 2022).
 
     Args:
         x: (N, D) embeddings of one modality, of any length; they are normalised here.
@@ -24,7 +24,7 @@ def modality_gap(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def alignment(x: ArrayLike, y: ArrayLike) -> float:
-    """Mean squared distance of true pairs on the unit sphere, in [0, 4], small is good (Wang & Isola, 2020, eq. 4).
+    """Mean squared distance of true pairs on the unit sphere, in [0, 4], small is good (Wang & Isola, 2020).
 
     Args:
         x: (N, D) embeddings.
@@ -34,7 +34,7 @@ def alignment(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def uniformity(x: ArrayLike) -> float:
-    """Log of the mean of exp(-2 d^2) over distinct pairs of unit vectors (Wang & Isola, 2020, eq. 5, t = 2).
+    """Log of the mean of exp(-2 d^2) over distinct pairs of unit vectors (Wang & Isola, 2020, t = 2).
 
     Args:
         x: (N, D) embeddings of one modality.
@@ -54,11 +54,10 @@ def uniformity(x: ArrayLike) -> float:
 
 
 def effective_rank(x: ArrayLike) -> float:
-    """Exponential of the entropy of the normalised singular values (Roy & Vetterli, 2007, as in RankMe, Garrido
-    et al., 2023).
+    """Exponential of the entropy of the normalised singular values (Roy & Vetterli, 2007).
 
     Args:
-        x: (N, D) features, not centred, as RankMe takes them.
+        x: (N, D) features; not centred, as in RankMe (Garrido et al., 2023).
 
     Returns:
         A figure from 1 (all rows on one line) to min(N, D); NaN where all are zero.

@@ -18,7 +18,7 @@ _BLOCK = 2**22
 def knn_probe(
     x_train: NDArray[Any], y_train: NDArray[Any], x_test: NDArray[Any], *, k: int = 20, temperature: float = 0.07
 ) -> Scores:
-    """Vote of the k most similar training rows, each with weight exp(cosine / temperature) (Wu et al., 2018, eq. 13).
+    """Vote of the k most similar training rows, each with weight exp(cosine / temperature) (Wu et al., 2018).
 
     Features are standardised by the training rows first, so that raw features of unlike units are not ruled by the
     largest.

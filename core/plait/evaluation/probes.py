@@ -86,7 +86,7 @@ def _logistic(x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any], stren
     from sklearn.linear_model import LogisticRegression
 
     x, x_test = standardise(x, x_test)
-    model: Any = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+    model: Any = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
     return model.fit(x, y).predict_proba(x_test)
 
 

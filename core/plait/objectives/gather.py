@@ -23,7 +23,7 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(dist.get_world_size())]
     dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
-    return _Gather.apply(rows, tuple(int(count) for count in counts))  # pyright: ignore[reportReturnType]
+    return _Gather.apply(rows, tuple(int(count) for count in counts))
 
 
 class _Gather(torch.autograd.Function):

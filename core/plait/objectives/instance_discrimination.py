@@ -52,9 +52,7 @@ class InfoNCE(Objective):
             else:
                 keys = step.keys(self.equal)[pairs[2]]
                 positives = keys[:, None] == keys[None, :]
-                loss = multi_positive_info_nce(
-                    pairs[0], pairs[1], self.scale(), positives, a_to_b=self.first_to_second
-                )
+                loss = multi_positive_info_nce(pairs[0], pairs[1], self.scale(), positives, a_to_b=self.first_to_second)
             losses[f"info_nce/{_label(first)}~{_label(second)}"] = loss
         return losses
 

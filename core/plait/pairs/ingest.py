@@ -154,9 +154,7 @@ def _assign_splits(rows: list[Row], val: float, seed: int) -> None:
         row["split"] = split
 
 
-def _report(
-    table: PairTable, refusals: list[dict[str, str]], texts: dict[str, int], leakage: str
-) -> IngestReport:
+def _report(table: PairTable, refusals: list[dict[str, str]], texts: dict[str, int], leakage: str) -> IngestReport:
     splits = table.splits.tolist()
     groups = {split: len(set(table.where_split(split).groups.tolist())) for split in dict.fromkeys(splits)}
     present = {name: int(table.present(name).sum()) for name in table.modalities}

@@ -46,7 +46,9 @@ class Leakage:
             parts.append(f"{len(self.groups)} groups lie in two splits (such as '{self.groups[0]}')")
         if self.inputs:
             one, other, name = self.inputs[0]
-            parts.append(f"{len(self.inputs)} pairs across splits have a near-identical {name} (such as {one}, {other})")
+            parts.append(
+                f"{len(self.inputs)} pairs across splits have a near-identical {name} (such as {one}, {other})"
+            )
         return " and ".join(parts) or "nothing leaks"
 
 
@@ -108,8 +110,10 @@ def _shared_inputs(table: PairTable) -> list[tuple[str, str, str]]:
             continue
         prints: list[bytes | None] = table.column(column)
         for one, other in combinations(sorted(set(splits.tolist())), 2):
-            left = [row for row in np.flatnonzero(splits == one) if prints[row] is not None]
-            right = [row for row in np.flatnonzero(splits == other) if prints[row] is not None]
+            left, right = (
+                [int(row) for row in np.flatnonzero(splits == split) if prints[row] is not None]
+                for split in (one, other)
+            )
             shared += [(ids[left[a]], ids[right[b]], name) for a, b in _near(prints, left, right)]
     return shared
 

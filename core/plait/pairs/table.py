@@ -47,7 +47,7 @@ class PairTable:
     """Rows that are instances, with columns ``id``, ``group``, ``split``, modality columns, ``time`` and labels.
 
     Args:
-        data: the rows, validated on the way in.
+        data: the rows as a ``pyarrow.Table``, validated on the way in.
         info: what the table says of itself.
         where: the file's name, for error messages.
 
@@ -55,7 +55,7 @@ class PairTable:
         InputError: naming the file, the row and the column, where the table is not well formed.
     """
 
-    def __init__(self, data: pa.Table, info: TableInfo, where: str = "the pair table") -> None:
+    def __init__(self, data: Any, info: TableInfo, where: str = "the pair table") -> None:
         _validate(data, info, where)
         self.data, self.info, self.where = data, info, where
 
@@ -171,7 +171,7 @@ def file_in(root: Path, relative: str) -> Path:
     return root / pure
 
 
-def _validate(data: pa.Table, info: TableInfo, where: str) -> None:
+def _validate(data: Any, info: TableInfo, where: str) -> None:
     columns: Mapping[str, None] = dict.fromkeys(data.column_names)
     needed = [*_REQUIRED, *(column for columns in info.modalities.values() for column in columns)]
     for name in needed:
@@ -185,7 +185,9 @@ def _validate(data: pa.Table, info: TableInfo, where: str) -> None:
     seen: dict[str, int] = {}
     for row, value in enumerate(data["id"].to_pylist()):
         if value in seen:
-            raise InputError(f"{where}, row {row}, column 'id': '{value}' is already row {seen[value]}: ids are unique.")
+            raise InputError(
+                f"{where}, row {row}, column 'id': '{value}' is already row {seen[value]}: ids are unique."
+            )
         seen[value] = row
     for row, value in enumerate(data["split"].to_pylist()):
         if value not in SPLITS:

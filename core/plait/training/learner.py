@@ -39,7 +39,5 @@ class Learner(nn.Module):
     def collators(self) -> dict[str, Callable[[list[Any]], Value]]:
         """What the objectives ask of a batch beside the encoded modalities."""
         return {
-            name: join
-            for objective in self.objectives
-            for name, join in cast(Objective, objective).collators.items()
+            name: join for objective in self.objectives for name, join in cast(Objective, objective).collators.items()
         }

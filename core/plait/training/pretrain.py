@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -143,7 +143,9 @@ def pretrain(
                 more = {"learning_rate": rate, "gradient_norm": float(cast(torch.Tensor, norm))}
                 epoch = step // sampler.steps_per_epoch
                 seconds = round(time.perf_counter() - clock, 3)
-                _log(run, {"step": step, "epoch": epoch, **figures, **more, "refused": len(refused), "seconds": seconds})
+                _log(
+                    run, {"step": step, "epoch": epoch, **figures, **more, "refused": len(refused), "seconds": seconds}
+                )
             if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
                 save_checkpoint(fabric, run, step + 1, wrapped, optimizer)
     if rank == 0:
@@ -188,7 +190,9 @@ def parameter_groups(module: nn.Module, optimisation: Optimisation) -> list[dict
 def _launch(hardware: Hardware) -> Fabric:
     several = hardware.nodes > 1 or hardware.devices not in (1, "1", "auto")
     # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses.
-    strategy = DDPStrategy(find_unused_parameters=True) if hardware.strategy == "auto" and several else hardware.strategy
+    strategy = (
+        DDPStrategy(find_unused_parameters=True) if hardware.strategy == "auto" and several else hardware.strategy
+    )
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=hardware.devices,

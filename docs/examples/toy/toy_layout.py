@@ -23,7 +23,9 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
             refuse(path.name, f"is not valid JSON ({error})")
             continue
         for index, day in enumerate(days):
-            readings = {column: value for name in COLUMNS for column, value in zip(COLUMNS[name], day[name], strict=True)}
+            readings = {
+                column: value for name in COLUMNS for column, value in zip(COLUMNS[name], day[name], strict=True)
+            }
             yield {"id": f"{path.stem}-{index}", "group": path.stem, "label_rain": day["rain"], **readings}
 
 

@@ -23,7 +23,8 @@ def read_calibration(path: Path) -> tuple[Array, Array]:
     """
     try:
         lines = path.read_text(encoding="ascii").splitlines()
-        entries = {name: np.array(text.split(), dtype=np.float64) for name, _, text in (x.partition(":") for x in lines)}
+        parts = [line.partition(":") for line in lines]
+        entries = {name: np.array(text.split(), dtype=np.float64) for name, _, text in parts}
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable KITTI calibration ({error}): restore the file.") from error
     for name, number in _NUMBERS.items():

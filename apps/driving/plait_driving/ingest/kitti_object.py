@@ -15,7 +15,8 @@ from plait_driving.ingest.kitti_calibration import read_calibration
 from plait_driving.ingest.rows import MODALITIES, camera_row
 
 NAME = "kitti-object"
-SPLITS = {f"{frame:06d}": "train" for frame in range(8)} | dict.fromkeys(("000008", "000009", "000010", "000021"), "val")
+TRAIN = tuple(f"{frame:06d}" for frame in range(8))
+VAL = ("000008", "000009", "000010", "000021")
 
 
 def read(root: Path, refuse: Refuse) -> Iterator[Row]:
@@ -23,7 +24,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
     frames = sorted(path.stem for path in (root / "calib").glob("*.txt"))
     sweeps = next((name for name in ("velodyne_reduced", "velodyne") if (root / name).is_dir()), None)
     if not frames or sweeps is None:
-        raise InputError(f"{root} is not a '{NAME}' folder: it has no calib/*.txt, or no velodyne_reduced/ or velodyne/.")
+        raise InputError(f"{root} is not a '{NAME}' folder: it lacks calib/*.txt, or velodyne_reduced/ and velodyne/.")
     for frame in frames:
         try:
             lidar_to_camera, camera_matrix = read_calibration(root / "calib" / f"{frame}.txt")
@@ -33,7 +34,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
         row = camera_row(
             root,
             refuse,
-            id=frame,
+            row_id=frame,
             group=frame,
             frame=frame,
             camera="left_colour",
@@ -42,7 +43,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
             sweep_format="kitti",
             lidar_to_camera=lidar_to_camera,
             camera_matrix=camera_matrix,
-            split=SPLITS.get(frame),
+            split="train" if frame in TRAIN else "val" if frame in VAL else None,
         )
         if row is not None:
             yield row

@@ -28,7 +28,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
         row = camera_row(
             root,
             refuse,
-            id=frame,
+            row_id=frame,
             group="clip",
             frame=frame,
             camera="left_colour",

@@ -40,7 +40,7 @@ def _row(root: Path, refuse: Refuse, frame: dict[str, Any], camera: str, about: 
     return camera_row(
         root,
         refuse,
-        id=f"{frame['token']}-{camera}",
+        row_id=f"{frame['token']}-{camera}",
         group="keyframes",
         frame=str(frame["token"]),
         camera=camera,

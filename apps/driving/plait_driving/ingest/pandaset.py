@@ -54,7 +54,7 @@ def _frame_rows(
         row = camera_row(
             root,
             refuse,
-            id=f"{frame}-{camera}",
+            row_id=f"{frame}-{camera}",
             group=f"002/{block.start}-{block.stop - 1}" if block else "002/other",
             frame=frame,
             camera=camera,

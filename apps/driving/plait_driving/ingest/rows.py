@@ -17,7 +17,7 @@ def camera_row(
     root: Path,
     refuse: Refuse,
     *,
-    id: str,
+    row_id: str,
     group: str,
     frame: str,
     camera: str,
@@ -42,7 +42,7 @@ def camera_row(
             refuse(path, f"the {name} is missing")
     if not any(there.values()):
         return None
-    row: Row = {"id": id, "group": group, "time": time, "frame": frame, "camera": camera}
+    row: Row = {"id": row_id, "group": group, "time": time, "frame": frame, "camera": camera}
     row |= {"split": split} if split is not None else {}
     row["image"] = image if there["image"] else None
     row |= {"sweep": sweep, "sweep_format": sweep_format} if there["sweep"] else {"sweep": None, "sweep_format": None}

@@ -41,7 +41,9 @@ def similarity_matrices(subjects: Sequence[Subject], folder: Path) -> Picture | 
         axis.set_xlabel(second)
         axis.set_ylabel(first)
         figure.colorbar(drawn, ax=axis, fraction=0.046)
-    caption = f"Cosine similarity of {first} (rows) and {second} (columns) for validation rows; true pairs lie on the diagonal."
+    caption = (
+        f"Cosine similarity of {first} (rows) and {second} (columns) on validation rows; true pairs: the diagonal."
+    )
     return _save(figure, folder / "similarity.png", caption)
 
 

@@ -25,7 +25,7 @@ def progress(label: str, total: int, quiet: bool = False) -> Generator[Advance]:
         quiet: show nothing (the other processes of a distributed run).
     """
     if quiet:
-        yield lambda note="": None
+        yield _silent
     elif sys.stderr.isatty():
         with _bar(label, total) as advance:
             yield advance
@@ -54,6 +54,10 @@ def _bar(label: str, total: int) -> Generator[Advance]:
             bar.advance(task)
 
         yield advance
+
+
+def _silent(note: str = "") -> None:
+    """Show nothing."""
 
 
 def _lines(label: str, total: int) -> Advance:

@@ -220,9 +220,9 @@ def complete(target: Callable[..., Any], values: object, where: str, given: Sequ
         if key not in known:
             raise InputError(f"{where}: there is no key '{key}'{_did_you_mean(str(key), known)}.")
     for name, parameter in inspect.signature(target).parameters.items():
-        if name in known and name not in values and parameter.default is parameter.empty:
-            if not _has_default_factory(target, name):
-                raise InputError(f"{where}: the key '{name}' is missing: add it.")
+        wanted = name in known and parameter.default is parameter.empty and not _has_default_factory(target, name)
+        if wanted and name not in values:
+            raise InputError(f"{where}: the key '{name}' is missing: add it.")
     return _typed(target, cast(Spec, values), where, given)
 
 

@@ -34,6 +34,7 @@ def ingest(app: str, layout: str, root: Path, out: Path, val: float, seed: int, 
 def run_ingest(
     app: App, layout: str, root: Path, out: Path, val: float = 0.2, seed: int = 0, allow_leakage: bool = False
 ) -> ingesting.IngestReport:
+    """Ingest with a progress bar; raises `InputError` for a layout that the app does not know."""
     if layout not in app.layouts:
         known = "; ".join(f"{known.name} ({known.about})" for known in app.layouts.values())
         raise InputError(f"{app.name} knows no layout '{layout}': choose one of {known}.")

@@ -21,7 +21,9 @@ FIELDS = {"task", "subject", "metric", "value", "low", "high", "n", "groups", "s
 def test_the_road_from_files_to_report(plait: Command, toy_world: Path, tmp_path: Path) -> None:
     pairs, run, out = tmp_path / "pairs.parquet", tmp_path / "run", tmp_path / "evaluation"
     code, printed, _ = plait("toy", "ingest", "stations", toy_world, "--out", pairs)
-    assert code == 0 and "320 rows (train 256, val 64)" in printed and "SYNTHETIC" in printed
+    assert code == 0
+    assert "320 rows (train 256, val 64)" in printed
+    assert "SYNTHETIC" in printed
     assert plait("toy", "pretrain", "toy_contrast", "--pairs", pairs, "--out", run, "--seed", 1)[0] == 0
     for name in ("model.safetensors", "recipe.yaml", "metrics.jsonl", "card.md"):
         assert (run / name).stat().st_size > 0
@@ -36,7 +38,8 @@ def test_the_road_from_files_to_report(plait: Command, toy_world: Path, tmp_path
     assert trained["low"] > random["high"], "pretraining must find the pairs better than chance"
     page = (out / "report.html").read_text()
     assert page.count('<img src="data:image/png;base64,') >= 3
-    assert "Synthetic data" in page and "http" not in page.replace("http-equiv", "")
+    assert "Synthetic data" in page
+    assert "http" not in page.replace("http-equiv", "")
 
 
 def test_embeddings_for_other_tools(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
@@ -54,7 +57,8 @@ def test_compare_is_the_table_of_a_paper_and_goes_on_when_killed(
 ) -> None:
     arguments = ("toy", "compare", "toy_contrast", "--pairs", toy_pairs, "--seeds", 2, "--max-steps", 30)
     code, printed, _ = plait(*arguments, "--out", tmp_path / "c")
-    assert code == 0 and "beats random" in printed
+    assert code == 0
+    assert "beats random" in printed
     results = json.loads((tmp_path / "c" / "results.json").read_text())
     assert {str(r["seed"]) for r in results if r["subject"] != "raw features"} == {"[0, 1]"}
     paired = json.loads((tmp_path / "c" / "comparisons.json").read_text())
@@ -95,7 +99,9 @@ def test_a_toy_data_set_takes_one_file_and_one_line(
     code, printed, _ = plait(
         "toy", "ingest", "station-json", tmp_path, "--out", tmp_path / "p.parquet", "--allow-leakage"
     )
-    assert code == 0 and "10 rows" in printed and "refused 1: is not valid JSON" in printed
+    assert code == 0
+    assert "10 rows" in printed
+    assert "refused 1: is not valid JSON" in printed
 
 
 def test_a_toy_fourth_app_stands_beside_the_others(plait: Command, toy: ModuleType) -> None:
@@ -111,7 +117,9 @@ def test_bad_rows_never_stop_an_ingest(plait: Command, toy_world: Path, tmp_path
     lines[9] = ",".join([*lines[9].split(",")[:3], "", *lines[9].split(",")[4:]])
     (toy_world / "stations.csv").write_text("\n".join(lines))
     code, printed, _ = plait("toy", "ingest", "stations", toy_world, "--out", tmp_path / "p.parquet")
-    assert code == 0 and "319 rows" in printed and "refused 1: a reading is no number" in printed
+    assert code == 0
+    assert "319 rows" in printed
+    assert "refused 1: a reading is no number" in printed
     report = json.loads((tmp_path / "p.ingest.json").read_text())
     assert report["refusals"][0]["what"] == "0-2"
     assert report["modalities"] == {"barometer": 318, "thermometer": 319}
@@ -139,7 +147,8 @@ def test_an_error_is_one_sentence_and_exit_code_2(
     code, _, errors = plait(*given, *out)
     assert code == 2
     lines = [line for line in errors.splitlines() if line.startswith("plait: ")]
-    assert len(lines) == 1 and all(word in lines[0] for word in words), errors
+    assert len(lines) == 1, errors
+    assert all(word in lines[0] for word in words), errors
 
 
 def test_measuring_on_trained_rows_fails_loudly(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
@@ -150,7 +159,9 @@ def test_measuring_on_trained_rows_fails_loudly(plait: Command, toy_pairs: Path,
     PairTable.from_rows(rows, table.info).write(tmp_path / "swapped.parquet")
     arguments = ("toy", "evaluate", run, "--pairs", tmp_path / "swapped.parquet", "--out", tmp_path / "e")
     code, _, errors = plait(*arguments)
-    assert code == 2 and "were trained on by" in errors
+    assert code == 2
+    assert "were trained on by" in errors
     code, printed, _ = plait(*arguments, "--allow-leakage")
-    assert code == 0 and "LEAKAGE ALLOWED" in printed
+    assert code == 0
+    assert "LEAKAGE ALLOWED" in printed
     assert "LEAKAGE ALLOWED" in (tmp_path / "e" / "report.html").read_text()

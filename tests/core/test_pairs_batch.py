@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,14 @@ def test_absent_rows_are_zero_and_flagged() -> None:
     assert isinstance(points, Padded)
     assert points.mask.tolist() == [[False] * 3, [True] * 3, [True, False, False]]
     assert points.values.sum() == 4
-    assert "z" not in batch.values and not batch.present["z"].any()
+    assert "z" not in batch.values
+    assert not batch.present["z"].any()
 
 
 def test_a_batch_of_one_is_a_batch() -> None:
     batch = collate([{"x": torch.ones(2)}], ["a"], ["g"], {"x": stack})
-    assert len(batch) == 1 and batch.present["x"].tolist() == [True]
+    assert len(batch) == 1
+    assert batch.present["x"].tolist() == [True]
 
 
 def table(rows: int) -> PairTable:
@@ -57,7 +61,8 @@ def jitter(sample: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 def test_an_unreadable_row_is_named_and_the_others_go_on() -> None:
     items = [PairDataset(table(4), load, ("x",))[i] for i in range(4)]
     assert [item.refused for item in items] == [None, None, "2.png is truncated: copy it again.", None]
-    assert items[2].sample == {} and items[3].sample["x"] == 3.0
+    assert items[2].sample == {}
+    assert items[3].sample["x"] == 3.0
 
 
 def test_augmentation_depends_on_seed_epoch_and_row_alone() -> None:
@@ -84,7 +89,10 @@ def test_processes_share_the_batch_of_one() -> None:
     whole = list(StepSampler(50, 8, 7, 10))
     for world in (2, 4):
         parts = [list(StepSampler(50, 8, 7, 10, 0, rank, world)) for rank in range(world)]
-        assert all(sorted(sum(step, [])) == sorted(joint) for *step, joint in zip(*parts, whole, strict=True))
+        assert all(
+            sorted(functools.reduce(operator.iadd, step, [])) == sorted(joint)
+            for *step, joint in zip(*parts, whole, strict=True)
+        )
 
 
 def test_a_table_smaller_than_a_batch_is_one_batch() -> None:

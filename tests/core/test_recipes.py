@@ -26,7 +26,8 @@ def write(tmp_path: Path, old: str = "", new: str = "") -> str:
 def test_a_resolved_recipe_is_its_own_recipe(toy: ModuleType) -> None:
     recipe = read_recipe("toy_contrast", toy.app)
     assert complete_recipe(yaml.safe_load(recipe.to_yaml()), toy.app, "again") == recipe
-    assert recipe.optimisation.weight_decay == 0.05 and recipe.objectives[0]["weight"] == 1.0
+    assert recipe.optimisation.weight_decay == 0.05
+    assert recipe.objectives[0]["weight"] == 1.0
 
 
 def test_overrides_reach_any_depth(toy: ModuleType) -> None:

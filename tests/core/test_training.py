@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -164,12 +165,16 @@ def test_nothing_to_train_on_is_said(toy: ModuleType, toy_table: PairTable, tmp_
 def test_the_run_folder_is_all_that_is_needed(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
     folder = run(toy, toy_table, tmp_path / "run", seed=5)
     model = package.from_run(folder)
-    assert same(model.state_dict(), weights(folder)) and not model.training
+    assert same(model.state_dict(), weights(folder))
+    assert not model.training
     info = json.loads((folder / "run.json").read_text())
-    assert info["seed"] == 5 and info["table"]["sha256"] == toy_table.sha256
+    assert info["seed"] == 5
+    assert info["table"]["sha256"] == toy_table.sha256
     assert info["splits"]["val"] == toy_table.where_split("val").ids
     card = (folder / "card.md").read_text()
-    assert "CC0" in card and "Synthetic data" in card and info["sha256"] in card
+    assert "CC0" in card
+    assert "Synthetic data" in card
+    assert info["sha256"] in card
 
 
 def test_a_flipped_byte_is_noticed(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
@@ -214,5 +219,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     optimisation = Optimisation(learning_rate=1.0, warmup_steps=4)
     rates = [learning_rate(step, optimisation, 20) for step in range(20)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
-    assert rates[4] == 1.0 and rates[12] == pytest.approx(0.5) and rates[-1] < 0.01
-    assert all(later <= earlier for earlier, later in zip(rates[3:], rates[4:], strict=False))
+    assert rates[4] == 1.0
+    assert rates[12] == pytest.approx(0.5)
+    assert rates[-1] < 0.01
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))

@@ -80,8 +80,8 @@ def test_an_incomplete_frame_is_refused_and_the_others_go_on(tmp_path: Path, wor
 
 def test_kitti_s_projection_is_p2_r0_tr(tmp_path: Path) -> None:
     (row, _) = LAYOUTS["kitti-object"].read(kitti(tmp_path), pytest.fail)
-    entries = dict(line.split(": ") for line in CALIBRATION.strip().splitlines())
-    matrices = {name: np.array(text.split(), dtype=float) for name, text in entries.items()}
+    entries = [line.partition(": ") for line in CALIBRATION.strip().splitlines()]
+    matrices = {name: np.array(text.split(), dtype=float) for name, _, text in entries}
     rectify = np.eye(4)
     rectify[:3, :3] = matrices["R0_rect"].reshape(3, 3)
     velodyne = np.vstack([matrices["Tr_velo_to_cam"].reshape(3, 4), [0, 0, 0, 1]])
@@ -142,7 +142,8 @@ def test_real_layouts_have_all_their_rows(name: str, shared_data: Path) -> None:
     folder, number, splits, groups = REAL[name]
     root = shared_data / "driving" / folder
     rows = list(LAYOUTS[name].read(root, pytest.fail))
-    assert len(rows) == number and dict(Counter(row["split"] for row in rows)) == splits
+    assert len(rows) == number
+    assert dict(Counter(row["split"] for row in rows)) == splits
     assert len({row["group"] for row in rows}) == groups
     sample = Loader()(rows[-1], root)
     assert sample["image"].shape == (3, 128, 224)

@@ -26,9 +26,7 @@ def cloud(number: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(80, 160), (40, 80), (24, 100), (96, 200)])
-def test_each_point_lies_on_its_own_colour_at_any_size(
-    size: tuple[int, int], make_row: MakeRow, tmp_path: Path
-) -> None:
+def test_each_point_lies_on_its_own_colour(size: tuple[int, int], make_row: MakeRow, tmp_path: Path) -> None:
     sample = Loader(image_size=size)(make_row(cloud(2000)), tmp_path, ALL)
     x, y, z, _ = sample["points"].double().unbind(dim=1)
     u, v = 40 * x / z + 79.5, 40 * y / z + 39.5

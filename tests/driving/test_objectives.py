@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from plait.encoders.features import Encoder, Features
 from plait.errors import InputError
@@ -267,7 +267,7 @@ def work(rank: int, folder: str) -> None:
 
 def test_two_processes_have_the_loss_and_gradient_of_one(tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    torch.multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)
+    spawn(work, args=(str(tmp_path),), nprocs=2)
     for split in SPLITS:
         for index, objective in enumerate(OBJECTIVES):
             several = torch.load(tmp_path / f"{split}-{index}.pt", weights_only=True)

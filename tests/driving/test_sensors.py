@@ -22,8 +22,8 @@ def test_all_formats_come_out_in_metres_and_unit_intensity(tmp_path: Path) -> No
         intensity=(truth[:, 3] * 255).astype(np.uint8),
         semseg=np.array([13, 7], dtype=np.uint8),
     )
-    for name, format in (("kitti.bin", "kitti"), ("nuscenes.pcd.bin", "nuscenes"), ("pandaset.npz", "pandaset")):
-        np.testing.assert_allclose(read_sweep(tmp_path / name, format).points, truth, atol=1e-6)
+    for name, kind in (("kitti.bin", "kitti"), ("nuscenes.pcd.bin", "nuscenes"), ("pandaset.npz", "pandaset")):
+        np.testing.assert_allclose(read_sweep(tmp_path / name, kind).points, truth, atol=1e-6)
     classes = read_sweep(tmp_path / "pandaset.npz", "pandaset").classes
     assert classes is not None
     assert classes.tolist() == [13, 7]
@@ -38,7 +38,7 @@ def test_points_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "format", "cause"),
+    ("content", "kind", "cause"),
     [
         (np.ones(7, dtype="<f4").tobytes(), "kitti", "7 numbers do not make rows of 4"),
         (b"", "kitti", "no point with finite coordinates"),
@@ -47,21 +47,21 @@ def test_points_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Pat
         (np.ones(4, dtype="<f4").tobytes(), "velodyne", "no sweep format 'velodyne': choose one of kitti"),
     ],
 )
-def test_a_bad_sweep_is_named_with_its_cause(content: bytes, format: str, cause: str, tmp_path: Path) -> None:
+def test_a_bad_sweep_is_named_with_its_cause(content: bytes, kind: str, cause: str, tmp_path: Path) -> None:
     (tmp_path / "sweep").write_bytes(content)
     with pytest.raises(InputError, match=cause):
-        read_sweep(tmp_path / "sweep", format)
+        read_sweep(tmp_path / "sweep", kind)
 
 
 def test_a_sweep_with_pickled_code_is_refused_and_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "evil.npz", xyz_cm=np.array([{"a": 1}], dtype=object), intensity=[1], semseg=[1])
-    with pytest.raises(InputError, match="evil.npz is not a readable"):
+    with pytest.raises(InputError, match=r"evil\.npz is not a readable"):
         read_sweep(tmp_path / "evil.npz", "pandaset")
 
 
 def test_a_sweep_that_lacks_an_array_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "half.npz", xyz_cm=np.zeros((3, 3), dtype=np.int16))
-    with pytest.raises(InputError, match="half.npz is not a readable 'pandaset' sweep"):
+    with pytest.raises(InputError, match=r"half\.npz is not a readable 'pandaset' sweep"):
         read_sweep(tmp_path / "half.npz", "pandaset")
 
 

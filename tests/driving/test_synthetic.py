@@ -60,10 +60,10 @@ def rows(world: Path) -> dict[str, Row]:
     return {row["id"]: row for row in LAYOUTS["pandaset"].read(world, lambda what, cause: None)}
 
 
-@pytest.mark.parametrize("id", ["24-front", "60-left", "66-back"])
-def test_the_poses_of_the_files_are_those_the_pictures_were_taken_from(id: str, world: Path) -> None:
+@pytest.mark.parametrize("name", ["24-front", "60-left", "66-back"])
+def test_the_poses_of_the_files_are_those_the_pictures_were_taken_from(name: str, world: Path) -> None:
     """Cast rays anew from each camera through the pixels of its points: they must end on the points."""
-    row = rows(world)[id]
+    row = rows(world)[name]
     frame = int(row["frame"])
     street = make_street(np.random.default_rng(0)).at(0.1 * frame)
     from plait_driving.synthetic import _lidar_pose  # the world frame is not in the rows

@@ -107,7 +107,7 @@ class Place(Encoder):
         return Features(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), tokens.mean(1), (height, width))
 
     def collate(self, samples: object) -> Value:
-        return super().collate(samples) if self.frame_of is None else pad(samples)  # type: ignore[arg-type]
+        return super().collate(samples) if self.frame_of is None else pad(samples)
 
 
 class OnSphere(Model):

@@ -44,7 +44,7 @@ class TestTerraMesh:
     def test_the_offset_is_found_recorded_and_told(self, table: PairTable, report: dict[str, Any]) -> None:
         scenes, offsets = table.column("scene"), table.array("optical_offset")
         assert {scene for scene, offset in zip(scenes, offsets, strict=True) if offset == 1000.0} == {WITH_OFFSET}
-        told = [entry for entry in report["refusals"] if "offset" in entry["cause"]]
+        told = [entry for entry in report["refusals"] if "baseline 04.00" in entry["cause"]]
         assert [entry["what"] for entry in told] == [f"S2L2A/{WITH_OFFSET}.tif"]
         assert "Nothing is refused" in told[0]["cause"]
 

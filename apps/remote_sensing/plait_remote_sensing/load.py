@@ -22,6 +22,8 @@ from plait_remote_sensing.series import read_series
 from plait_remote_sensing.window_cache import WindowCache
 
 SENSORS = ("sar", "optical")
+CONTEXT = 8
+"""Pixels around a patch by default: half the gap between the splits of TerraMesh, so that it is never mirrored there."""
 _READ = WindowCache(256 * 2**20)
 
 
@@ -39,7 +41,7 @@ class Loader:
         optical_bands: the same for the optical sensor.
     """
 
-    context: int = 0
+    context: int = CONTEXT
     sar_bands: tuple[str, ...] | None = None
     optical_bands: tuple[str, ...] | None = None
 

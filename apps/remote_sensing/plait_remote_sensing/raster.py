@@ -137,11 +137,7 @@ def read_window(path: Path, window: Window, grid: Grid, missing: float | None = 
         InputError: for a file that cannot be read, a window that is not in the grid, or a raster that cannot be put
             on the grid.
     """
-    if window.clipped(grid.extent) != window or not window.width or not window.height:
-        raise InputError(
-            f"{path}: the window {window} is not inside its grid of {grid.width} x {grid.height} pixels: "
-            "ingest the data again if the file was replaced."
-        )
+    _check_inside(path, window, grid)
     with _opened(path) as source:
         own = Grid(source.crs, source.transform, source.width, source.height)
         nodata = missing if source.nodata is None else source.nodata
@@ -164,12 +160,23 @@ def read_with_context(path: Path, window: Window, context: int, area: Window, gr
     Returns:
         (C, H + 2 context, W + 2 context) float32 of stored values.
     """
+    if window.clipped(area) != window:
+        raise InputError(f"{path}: the window {window} is not inside the area {area}: ingest the data again.")
+    _check_inside(path, window, grid)
     wanted = window.grown(context)
     inside = wanted.clipped(area).clipped(grid.extent)
     pixels = read_window(path, inside, grid, missing)
     rows = inside.row - wanted.row, wanted.bottom - inside.bottom
     columns = inside.column - wanted.column, wanted.right - inside.right
     return np.pad(pixels, ((0, 0), rows, columns), mode="symmetric")
+
+
+def _check_inside(path: Path, window: Window, grid: Grid) -> None:
+    if window.clipped(grid.extent) != window or not window.width or not window.height:
+        raise InputError(
+            f"{path}: the window {window} is not inside its grid of {grid.width} x {grid.height} pixels: "
+            "ingest the data again if the file was replaced."
+        )
 
 
 def _warped(

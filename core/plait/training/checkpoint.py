@@ -6,7 +6,6 @@ checkpoint holds no generator's state: weights, optimiser and step are all there
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def save_checkpoint(fabric: Fabric, run: Path, step: int, learner: torch.nn.Modu
     partial = run / f"{FILE}.partial"
     fabric.save(partial, {"step": step, "learner": learner, "optimizer": optimizer})
     if fabric.is_global_zero:
-        os.replace(partial, run / FILE)
+        partial.replace(run / FILE)
     fabric.barrier()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from plait.errors import InputError
 from plait.model import Model
 from plait.pairs.table import PairTable
-from plait.recipes import Domain, Recipe, build_model, complete_recipe
+from plait.recipes import Domain, Recipe, Spec, build_model, complete_recipe
 
 WEIGHTS, RECIPE, INFO, METRICS, CARD = "model.safetensors", "recipe.yaml", "run.json", "metrics.jsonl", "card.md"
 _PACKAGES = ("plait", "torch", "lightning", "timm", "transformers", "numpy")
@@ -55,6 +57,8 @@ def write_run(
     """Write weights, recipe, provenance and model card of a finished run."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, run / WEIGHTS)
+    recipe, started_from = _self_contained(recipe, run)
+    notes = [*notes, *started_from]
     (run / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
     splits: dict[str, list[str]] = {}
     for name, split in zip(table.ids, table.splits.tolist(), strict=True):
@@ -88,7 +92,7 @@ def read_run(run: Path, domain: Domain) -> tuple[Model, Recipe, RunInfo]:
     if not (run / RECIPE).is_file():
         raise InputError(f"{run} lacks {RECIPE}: copy the run folder again.")
     recipe = complete_recipe(yaml.safe_load((run / RECIPE).read_text(encoding="utf-8")), domain, str(run / RECIPE))
-    model = build_model(recipe, domain)
+    model = build_model(_with_encoders(recipe, lambda name, spec: _found_in(run, name, spec)), domain)
     model.load_state_dict(read_weights(run / WEIGHTS, info.sha256))
     return model.eval(), recipe, info
 
@@ -107,6 +111,32 @@ def read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
     if _sha256(path) != sha256:
         raise InputError(f"{path} is not the file that the run wrote (its SHA-256 differs): copy the run folder again.")
     return weights
+
+
+def _self_contained(recipe: Recipe, run: Path) -> tuple[Recipe, list[str]]:
+    """A recipe that needs no file outside the run folder, and notes on what its encoders started from."""
+    notes: list[str] = []
+
+    def keep(name: str, spec: Spec) -> Spec:
+        if spec.get("weights"):
+            notes.append(f"the {name} encoder started from {Path(spec['weights']).name}")
+            spec = spec | {"weights": None}
+        if spec.get("folder"):
+            notes.append(f"the {name} encoder started from {Path(spec['folder']).name}")
+            shutil.copytree(spec["folder"], run / "encoders" / name, dirs_exist_ok=True)
+            spec = spec | {"folder": f"encoders/{name}"}
+        return spec
+
+    return _with_encoders(recipe, keep), notes
+
+
+def _found_in(run: Path, name: str, spec: Spec) -> Spec:
+    return spec | {"folder": str(run / "encoders" / name)} if spec.get("folder") else spec
+
+
+def _with_encoders(recipe: Recipe, change: Callable[[str, Spec], Spec]) -> Recipe:
+    encoders = {name: change(name, spec) for name, spec in recipe.model.encoders.items()}
+    return replace(recipe, model=replace(recipe.model, encoders=encoders))
 
 
 def _sha256(path: Path) -> str:

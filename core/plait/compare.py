@@ -15,7 +15,6 @@ from plait.apps import App
 from plait.errors import InputError
 from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.statistics import Difference, holm, paired_difference, summarise
-from plait.pairs.dataset import Loader
 from plait.pairs.leakage import check_leakage
 from plait.pairs.table import PairTable
 from plait.recipes import Recipe, build_model
@@ -89,7 +88,7 @@ def compare(
                 pretrain(recipe, app, table, run, seed=seed, max_steps=max_steps, resume=True, hardware=hardware)
             runs.append(run)
             pool.add_run(run, recipe.name, seed)
-    pool.add_raw(app.loader(**recipes[0].data))
+    pool.add_raw()
     return pool.comparison(runs)
 
 
@@ -103,7 +102,7 @@ def evaluate(app: App, run: Path, table: PairTable, *, allow_leakage: bool = Fal
     _, recipe, info = read_run(run, app)
     pool = _Pool(app, table)
     pool.add_run(run, recipe.name, info.seed)
-    pool.add_raw(app.loader(**recipe.data))
+    pool.add_raw()
     comparison = pool.comparison([run])
     trained = set(info.splits.get("train", []))
     measured = trained & set(table.where_split("val", "test").ids)
@@ -140,9 +139,9 @@ class _Pool:
         fit_encoders(twin, self.table.where_split("train"), loader)
         self._measure(ModelSubject(self.trained[name], twin, loader, self.table, device=device), seed)
 
-    def add_raw(self, loader: Loader) -> None:
-        """Measure the raw features, once: no seed enters them."""
-        self._measure(RawSubject(self.app.raw, loader, self.table), None)
+    def add_raw(self) -> None:
+        """Measure the raw features, once, as the app loads by default: neither seed nor recipe enters them."""
+        self._measure(RawSubject(self.app.raw, self.app.loader(), self.table), None)
 
     def comparison(self, runs: list[Path]) -> Comparison:
         if not any(self.measured.values()):

@@ -71,13 +71,13 @@ def embedding_maps(subjects: Sequence[Subject], folder: Path) -> Picture | None:
 
 
 def probe_curves(results: Sequence[Result], folder: Path) -> Picture | None:
-    """A metric against the share of training labels, for tasks named ``...@10%``."""
+    """A metric against the share of training labels: tasks named ``...@10%``, and the same name for all labels."""
     curves: dict[tuple[str, str], dict[str, list[tuple[float, Result]]]] = {}
     for result in results:
-        match = re.fullmatch(r"(.+)@([\d.]+)%", result.task)
+        match = re.fullmatch(r"(.+?)(?:@([\d.]+)%)?", result.task)
         if match and result.value is not None:
             curve = curves.setdefault((match[1], result.metric), {})
-            curve.setdefault(result.subject, []).append((float(match[2]), result))
+            curve.setdefault(result.subject, []).append((float(match[2] or 100), result))
     curves = {key: curve for key, curve in curves.items() if max(map(len, curve.values())) > 1}
     if not curves:
         return None

@@ -148,9 +148,9 @@ def test_nothing_committed_names_a_registry_or_a_folder_of_one_machine() -> None
 
 
 def test_no_test_reaches_the_network(no_network: list[str]) -> None:
-    with pytest.raises(OSError, match="a test tried to reach 192.0.2.1"):
+    with pytest.raises(OSError, match=r"a test tried to reach 192\.0\.2\.1"):
         socket.create_connection(("192.0.2.1", 443), timeout=1)
-    with pytest.raises(OSError, match="a test tried to reach example.org"):
+    with pytest.raises(OSError, match=r"a test tried to reach example\.org"):
         socket.getaddrinfo("example.org", 443)
     assert no_network == ["192.0.2.1", "example.org"]
     no_network.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ def numbered(bands: int, side: int = 8) -> Tensor:
     return (torch.arange(side * side).reshape(1, side, side) / 100).expand(bands, -1, -1).clone()
 
 
-def augmented(augment: Augment, seed: int = 0, **sample: Tensor | None) -> dict[str, Tensor]:
+def augmented(augment: Augment, seed: int = 0, **sample: Tensor | None) -> dict[str, Any]:
     return augment(sample or {"sar": numbered(2), "optical": numbered(3)}, np.random.default_rng(seed))
 
 
@@ -44,7 +46,9 @@ def test_nothing_is_turned_or_flipped_across_the_track_by_default() -> None:
 
 
 def test_flips_along_the_track_happen_half_the_time() -> None:
-    upper_left = [augmented(Augment(sar_gain=0.0, optical_gain=0.0), seed)["sar"][0, 0, 0].item() for seed in range(200)]
+    upper_left = [
+        augmented(Augment(sar_gain=0.0, optical_gain=0.0), seed)["sar"][0, 0, 0].item() for seed in range(200)
+    ]
     assert 70 < sum(value > 0.3 for value in upper_left) < 130
 
 

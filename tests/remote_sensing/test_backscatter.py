@@ -54,7 +54,7 @@ def test_white_borders_of_a_grey_picture_are_not_observed() -> None:
 
 
 def test_an_unknown_unit_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="no backscatter unit 'decibel'.*db, power"):
+    with pytest.raises(InputError, match=r"no backscatter unit 'decibel'.*db, power"):
         backscatter_db(stored(1.0), "decibel")
 
 

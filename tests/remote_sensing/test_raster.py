@@ -67,7 +67,9 @@ def test_nodata_of_the_file_becomes_nan(tmp_path: Path, write_raster: Write) -> 
     np.testing.assert_array_equal(read_window(path, Window(0, 0, 2, 2), grid_of(path)), [[[7, np.nan], [3, np.nan]]])
 
 
-def test_the_value_that_means_missing_is_used_where_the_file_has_no_nodata_tag(tmp_path: Path, write_raster: Write) -> None:
+def test_the_value_that_means_missing_is_used_where_the_file_has_no_nodata_tag(
+    tmp_path: Path, write_raster: Write
+) -> None:
     path = write_raster(tmp_path / "a.tif", np.asarray([[[0.0, 5.0]]], dtype=np.float32))
     found = read_window(path, Window(0, 0, 2, 1), grid_of(path), missing=0.0)
     np.testing.assert_array_equal(found, [[[np.nan, 5.0]]])
@@ -106,8 +108,8 @@ class TestContext:
 def bilinear(values: np.ndarray, x: float, y: float, scale: float) -> float:
     """One target pixel by definition: weights fall linearly to zero one pixel (of the larger kind) away.
 
-    ``x`` and ``y`` are the target's centre in source pixels; ``scale`` is how many source pixels a target pixel spans, if
-    that is more than one. Missing pixels have no weight.
+    ``x`` and ``y`` are the target's centre in source pixels; ``scale`` is how many source pixels a target pixel spans,
+    if that is more than one. Missing pixels have no weight.
     """
     total = weight = 0.0
     for row in range(values.shape[0]):
@@ -179,7 +181,9 @@ class TestWarp:
         assert np.isnan(found[:, 5:]).all()
 
     def test_outside_the_warped_raster_there_is_nothing(self, tmp_path: Path, write_raster: Write) -> None:
-        path = write_raster(tmp_path / "s.tif", np.ones((1, 5, 5), np.float32), transform=Affine(11, 0, 500_000, 0, -11, 5e6))
+        path = write_raster(
+            tmp_path / "s.tif", np.ones((1, 5, 5), np.float32), transform=Affine(11, 0, 500_000, 0, -11, 5e6)
+        )
         reference = grid_of(write_raster(tmp_path / "r.tif", np.zeros((1, 20, 20), np.float32)))
         assert np.isnan(read_window(path, Window(10, 10, 10, 10), reference)).all()
 

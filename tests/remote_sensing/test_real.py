@@ -138,13 +138,18 @@ class TestOscd:
     def test_the_changed_share_of_all_pixels_is_that_of_the_readme(self, shared_data: Path, rows_of: Any) -> None:
         """Whole tiles leave out the right and lower edge, so the shares agree to a few tenths of a percent."""
         rows = [row for row in rows_of("oscd")[0] if row["moment"] == "t1"]
-        share = {city: np.mean([row["changed_share"] for row in rows if row["group"] == city]) for city in ("pisa", "rennes")}
+        share = {
+            city: np.mean([row["changed_share"] for row in rows if row["group"] == city]) for city in ("pisa", "rennes")
+        }
         assert share["pisa"] == pytest.approx(0.0164, abs=0.003)
         assert share["rennes"] == pytest.approx(0.0258, abs=0.005)
 
     def test_a_tile_has_one_radar_and_ten_optical_bands_on_one_grid(self, shared_data: Path, rows_of: Any) -> None:
         root = shared_data / "remote_sensing" / FOLDERS["oscd"]
-        for row in (rows_of("oscd")[0][0], next(r for r in rows_of("oscd")[0] if r["id"].startswith("hongkong") and r["moment"] == "t2")):
+        for row in (
+            rows_of("oscd")[0][0],
+            next(r for r in rows_of("oscd")[0] if r["id"].startswith("hongkong") and r["moment"] == "t2"),
+        ):
             sample = Loader()(row, root)
             assert sample["sar"].shape == (1, 80, 80)
             assert sample["optical"].shape == (10, 80, 80)
@@ -167,7 +172,7 @@ class TestOscd:
 
 
 def interpolated(values: np.ndarray, x: float, y: float, spans: tuple[float, float]) -> float:
-    """Weights that fall linearly to zero one target pixel away; ``spans`` are target pixels in source pixels, above 1."""
+    """Weights that fall linearly to zero one target pixel away; ``spans`` are its sides in source pixels, above 1."""
     total = weight = 0.0
     for row in range(int(y) - 3, int(y) + 4):
         for column in range(int(x) - 3, int(x) + 4):
@@ -203,7 +208,10 @@ class TestSen1Floods11:
 
     def test_hard_targets_above_zero_decibels_are_kept(self, shared_data: Path, rows_of: Any) -> None:
         root = shared_data / "remote_sensing" / FOLDERS["sen1floods11"]
-        brightest = max(float(backscatter.unscaled(Loader()(row, root, ("sar",))["sar"]).max()) for row in rows_of("sen1floods11")[0])
+        brightest = max(
+            float(backscatter.unscaled(Loader()(row, root, ("sar",))["sar"]).max())
+            for row in rows_of("sen1floods11")[0]
+        )
         assert brightest > 10.0
 
 

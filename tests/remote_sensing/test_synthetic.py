@@ -31,7 +31,12 @@ def test_it_says_that_it_is_synthetic(world: Path, table: PairTable) -> None:
 
 
 def test_files_are_those_of_the_real_layout(world: Path) -> None:
-    for folder, kind, bands in (("S1RTC", "float64", 2), ("S2L2A", "int16", 12), ("DEM", "int16", 1), ("LULC", "uint8", 1)):
+    for folder, kind, bands in (
+        ("S1RTC", "float64", 2),
+        ("S2L2A", "int16", 12),
+        ("DEM", "int16", 1),
+        ("LULC", "uint8", 1),
+    ):
         with rasterio.open(world / folder / f"{SCENES[0]}.tif") as source:
             assert (source.shape, source.dtypes[0], source.count) == ((224, 168), kind, bands)
             assert source.crs.to_epsg() == 32633

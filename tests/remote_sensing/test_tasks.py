@@ -65,34 +65,43 @@ class Oracle:
 CODES = np.arange(60) // 3 % 3
 
 
-def figures(subject: Any, label: str = "land_cover") -> dict[tuple[str, str], float]:
-    return {(found.task.removeprefix(f"remote-sensing/{label}/"), found.metric): found.value for found in ground(subject, label=label)}
+type Figures = dict[tuple[str, str], float]
 
 
-@pytest.fixture
+def figures(subject: Any, label: str = "land_cover") -> Figures:
+    return {
+        (found.task.removeprefix(f"remote-sensing/{label}/"), found.metric): found.value
+        for found in ground(subject, label=label)
+    }
+
+
+@pytest.fixture(scope="module")
 def oracle() -> Oracle:
     return Oracle(toy_table({"label_land_cover": [[1, 4, 9][code] for code in CODES]}), CODES)
 
 
-def test_every_probe_finds_what_the_features_say(oracle: Oracle) -> None:
-    found = figures(oracle)
+@pytest.fixture(scope="module")
+def found(oracle: Oracle) -> Figures:
+    return figures(oracle)
+
+
+def test_every_probe_finds_what_the_features_say(found: Figures) -> None:
     for sensors in ("sar", "optical", "both"):
         for probe in ("linear", "knn", "forest"):
             for metric in ("overall_accuracy", "average_accuracy", "kappa"):
                 assert found[f"{sensors}/{probe}", metric] == pytest.approx(1.0)
 
 
-def test_a_withheld_sensor_is_withheld_at_test_and_not_in_training(oracle: Oracle) -> None:
+def test_a_withheld_sensor_is_withheld_at_test_and_not_in_training(found: Figures) -> None:
     """Trained on both, the probe is perfect without the sensor that says nothing, and blind without the other."""
-    found = figures(oracle)
     assert found["both_without_optical/linear", "overall_accuracy"] == pytest.approx(1.0)
     assert found["both_without_sar/linear", "kappa"] == pytest.approx(0.0)
     assert found["both_without_sar/linear", "average_accuracy"] == pytest.approx(1 / 3)
 
 
-def test_label_fractions_are_measured_on_the_linear_probe_of_both(oracle: Oracle) -> None:
-    tasks = {task for task, _ in figures(oracle)}
-    assert {"both/linear@5%", "both/linear@20%", "both/linear@50%"} == {task for task in tasks if "@" in task}
+def test_label_fractions_are_measured_on_the_linear_probe_of_both(found: Figures) -> None:
+    tasks = {task for task, _ in found}
+    assert {"both/linear@5%", "both/linear@20%"} == {task for task in tasks if "@" in task}
 
 
 def test_two_classes_are_probed_too(oracle: Oracle) -> None:
@@ -106,7 +115,7 @@ def test_rows_without_label_or_features_take_no_part(oracle: Oracle) -> None:
     subject = Oracle(toy_table({"label_land_cover": labels}), CODES)
     whole = subject.features("sar")
     whole[3] = np.nan  # a val row with a label
-    subject.features = lambda modality: whole  # type: ignore[method-assign]
+    subject.features = lambda modality: whole
     measured = {found.task: found for found in ground(subject, label="land_cover")}
     labelled_val = sum(1 for i in range(60) if i % 3 == 0 and i % 5)
     assert len(measured["remote-sensing/land_cover/sar/linear"].groups) == labelled_val - 1

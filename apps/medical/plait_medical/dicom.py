@@ -7,7 +7,6 @@ mistake, and leaving it out shows a model about half of all computed radiographs
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,10 @@ from plait.errors import InputError
 
 type Pixels = NDArray[np.float64]
 
+# pydicom's warnings of invalid values quote them, and a log is no place for a patient's name. What is wrong with a
+# file is said by our errors.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
 
 def read_dicom(path: Path) -> Pixels:
     """Read a single-frame greyscale DICOM file as (H, W) display values in [0, 1].
@@ -32,31 +35,26 @@ def read_dicom(path: Path) -> Pixels:
     Raises:
         InputError: no pixels, several frames, colour, a decoder that is not installed, damaged data.
     """
-    # pydicom's warnings quote element values, and a log is no place for patient data.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(path)
-            _refuse_unfit(dataset, path)
-            stored = dataset.pixel_array
-            shown = voi(modality(stored, dataset), dataset, measured=~_padding(stored, dataset))
-        except InputError:
-            raise
-        except Exception as error:  # a damaged file can raise almost anything in a parser or a decoder
-            cause = f"is damaged or incomplete DICOM ({type(error).__name__})"
-            raise InputError(f"{path} {cause}: export the film again.") from error
+    try:
+        dataset = pydicom.dcmread(path)
+        _refuse_unfit(dataset, path)
+        stored = dataset.pixel_array
+        shown = voi(modality(stored, dataset), dataset, measured=~_padding(stored, dataset))
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can raise almost anything in a parser or a decoder
+        cause = f"is damaged or incomplete DICOM ({type(error).__name__})"
+        raise InputError(f"{path} {cause}: export the film again.") from error
     return 1 - shown if inverted(dataset) else shown
 
 
 def patient_id(path: Path) -> str | None:
     """Read the PatientID of a DICOM file; ``None`` where the header has none or cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
-            return str(dataset.get("PatientID") or "").strip() or None
-        except Exception:  # noqa: BLE001 - as above; the pixels' own reader says what is wrong with the file
-            return None
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+        return str(dataset.get("PatientID") or "").strip() or None
+    except Exception:  # noqa: BLE001 - as above; the pixels' own reader says what is wrong with the file
+        return None
 
 
 def modality(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:

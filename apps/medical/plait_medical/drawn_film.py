@@ -33,7 +33,7 @@ def drawn_film(findings: Findings, rng: np.random.Generator) -> Image.Image:
     film += 0.22 / (1 + np.exp(-25 * (y - 0.62 - 0.15 * big + (0 if big else 0.12) * np.cos(3 * x))))
     for name, side in findings.items():
         film += _finding(name, _sign(side), x, y, rng)
-    film = film * rng.uniform(0.9, 1.1) + rng.uniform(-0.04, 0.04) + rng.normal(0, 0.02, film.shape)
+    film = film * rng.uniform(0.75, 0.95) + rng.uniform(-0.04, 0.04) + rng.normal(0, 0.02, film.shape)
     pixels = (np.clip(film, 0, 1) * 255).astype(np.uint8)
     return Image.fromarray(pixels).resize((256, 256), Image.Resampling.BICUBIC)
 
@@ -61,8 +61,8 @@ def _finding(name: str, sign: int, x: Film, y: Film, rng: np.random.Generator) -
 
 def _posed(rng: np.random.Generator) -> tuple[Film, Film]:
     """Coordinates from -1 to 1 of a patient who stands a little off and a little turned."""
-    turn, zoom = rng.normal(0, 0.03), rng.normal(1, 0.03)
-    across, down = rng.normal(0, 0.03, size=2)
+    turn, zoom = rng.normal(0, 0.05), rng.normal(1, 0.05)
+    across, down = rng.normal(0, 0.06, size=2)
     x = zoom * (np.cos(turn) * _X - np.sin(turn) * _Y) + across
     y = zoom * (np.sin(turn) * _X + np.cos(turn) * _Y) + down
     return x, y

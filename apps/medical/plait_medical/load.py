@@ -63,8 +63,3 @@ def squared(film: NDArray[np.float32], size: int) -> Tensor:
 def normalised(image: Tensor) -> Tensor:
     """Turn grey levels in [0, 1] into the values that encoders see."""
     return (image - MEAN) / STD
-
-
-def grey_levels(image: Tensor) -> NDArray[np.float32]:
-    """Turn a loaded (1, S, S) image back into (S, S) grey levels in [0, 1], to look at."""
-    return (image[0] * STD + MEAN).clamp(0, 1).numpy()

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.apps import Picture
-from plait.pairs.table import PairTable
+from plait.pairs.table import PairTable, file_in
 from plait.subjects import Subject
-from plait_medical.load import grey_levels
+from plait_medical.film import read_film
+from plait_medical.load import squared
 from plait_medical.tasks import report_keys
 
 _SHOWN = 4
+_WIDTH = 42
+"""Characters in a line of text."""
 _RIGHT, _WRONG = "#1b7837", "#b2182b"
 
 
@@ -41,7 +44,10 @@ def _shown_rows(subject: Subject) -> NDArray[np.intp]:
     table = subject.table
     read = [np.isfinite(subject.embeddings(name)).all(axis=1) for name in ("image", "report")]
     rows = np.flatnonzero((table.splits == "val") & read[0] & read[1])
-    rows = rows[np.argsort([len(_findings(table, row)) for row in rows.tolist()], kind="stable")]
+    found = np.asarray([len(_findings(table, row)) for row in rows.tolist()])
+    if found.any():  # a film without a known label is a poor example
+        rows, found = rows[found > 0], found[found > 0]
+    rows = rows[np.argsort(found, kind="stable")]
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(_SHOWN, len(rows))).round().astype(int))]
 
 
@@ -57,13 +63,17 @@ def _findings(table: PairTable, row: int) -> list[str]:
 def _pairs(subject: Subject, rows: NDArray[np.intp], title: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(rows), 6.2), layout="constrained")
+    figure = Figure(figsize=(12, 3.1 * ((len(rows) + 1) // 2) + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=13)
-    films, texts = figure.subplots(2, len(rows), squeeze=False, height_ratios=(3, 2.4))
-    for column, row in enumerate(rows.tolist()):
-        _film(films[column], subject, row)
-        films[column].set_title(", ".join(_findings(subject.table, row)[:4]) or "no label", fontsize=10)
-        _text(texts[column], subject.table.row(row)["report"], 46, 13)
+    axes = figure.subplots((len(rows) + 1) // 2, 4, squeeze=False, width_ratios=(1, 1.1, 1, 1.1)).reshape(-1, 2)
+    for film, text in axes[len(rows) :]:
+        film.set_axis_off()
+        text.set_axis_off()
+    for (film, text), row in zip(axes, rows.tolist(), strict=False):
+        _film(film, subject.table, row)
+        _text(text, subject.table.row(row)["report"], 15)
+        findings = ", ".join(_findings(subject.table, row)) or "no label"
+        text.set_title(fill(findings, _WIDTH), fontsize=10, loc="left", fontweight="bold")
     figure.savefig(path, dpi=110)
 
 
@@ -74,34 +84,35 @@ def _retrieved(subject: Subject, rows: NDArray[np.intp], title: str, path: Path)
     keys = report_keys(table)
     image, report = subject.embeddings("image"), subject.embeddings("report")
     gallery = np.flatnonzero((table.splits == "val") & np.isfinite(report).all(axis=1))
-    figure = Figure(figsize=(14, 2.9 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(15, 2.5 * len(rows) + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=13)
-    grid = figure.subplots(len(rows), 5, squeeze=False, width_ratios=(1.2, 1.5, 1.5, 1.5, 1.5))
+    grid = figure.subplots(len(rows), 5, squeeze=False, width_ratios=(1, 1.2, 1.2, 1.2, 1.2))
     for line, row in enumerate(rows.tolist()):
-        _film(grid[line, 0], subject, row)
-        _text(grid[line, 1], table.row(row)["report"], 40, 11)
-        grid[line, 1].set_title("its own report", fontsize=10)
+        _film(grid[line, 0], table, row)
+        _text(grid[line, 1], table.row(row)["report"], 13)
+        grid[line, 1].set_title("its own report", fontsize=10, loc="left")
         similarity = report[gallery] @ image[row]
         for place, best in enumerate(np.argsort(-similarity, kind="stable")[:3], start=1):
             found = int(gallery[best])
             right = keys[found] == keys[row]
             axis = grid[line, place + 1]
-            _text(axis, table.row(found)["report"], 40, 11)
+            _text(axis, table.row(found)["report"], 13)
             colour, word = (_RIGHT, "right") if right else (_WRONG, "wrong")
-            axis.set_title(f"{place}. {word} (cosine {similarity[best]:.2f})", fontsize=10, color=colour)
+            axis.set_title(f"{place}. {word} (cosine {similarity[best]:.2f})", fontsize=10, color=colour, loc="left")
     figure.savefig(path, dpi=110)
 
 
-def _film(axis: Any, subject: Subject, row: int) -> None:
-    sample = subject.loader(subject.table.row(row), subject.table.root, ["image"])
-    axis.imshow(grey_levels(sample["image"]), cmap="gray", vmin=0, vmax=1)
+def _film(axis: Any, table: PairTable, row: int) -> None:
+    """Show a film finer than a model sees it."""
+    film = squared(read_film(file_in(table.root, table.row(row)["image"])), 256)
+    axis.imshow(film[0].numpy(), cmap="gray", vmin=0, vmax=1)
     axis.set_xticks([])
     axis.set_yticks([])
 
 
-def _text(axis: Any, text: str, width: int, lines: int) -> None:
+def _text(axis: Any, text: str, lines: int) -> None:
     """Write a text into an axis, wrapped, and cut with an ellipsis where it is longer than ``lines``."""
-    wrapped = fill(text, width).splitlines()
+    wrapped = fill(text, _WIDTH).splitlines()
     if len(wrapped) > lines:
         wrapped = [*wrapped[: lines - 1], "..."]
     axis.text(0.0, 1.0, "\n".join(wrapped), fontsize=8.5, va="top", transform=axis.transAxes)

@@ -31,7 +31,7 @@ class Unit:
     """
 
     missing: float
-    decibels: Callable[[Pixels], Pixels]
+    decibels: Callable[[Pixels], NDArray[np.floating]]
 
 
 UNITS: Mapping[str, Unit] = {

@@ -23,7 +23,7 @@ from plait_remote_sensing.window_cache import WindowCache
 
 SENSORS = ("sar", "optical")
 CONTEXT = 8
-"""Pixels around a patch by default: half the gap between the splits of TerraMesh, so that it is never mirrored there."""
+"""Pixels around a patch by default: half the gap between the splits of TerraMesh, so it is never mirrored there."""
 _READ = WindowCache(256 * 2**20)
 
 
@@ -105,5 +105,7 @@ def _grid(path: str, _changed: int) -> Grid:
 def _positions(wanted: Sequence[str], has: Sequence[str], row: str) -> list[int]:
     absent = [band for band in wanted if band not in has]
     if absent:
-        raise InputError(f"Row '{row}' has no band {', '.join(absent)} (it has {', '.join(has)}): change the recipe's data.")
+        raise InputError(
+            f"Row '{row}' has no band {', '.join(absent)} (it has {', '.join(has)}): change the recipe's data."
+        )
     return [has.index(band) for band in wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from plait.apps import Picture
 from plait.pairs.layout import Row
 from plait.pairs.table import PairTable
 from plait.subjects import Subject
-from plait_remote_sensing import backscatter, reflectance
+from plait_remote_sensing.backscatter import unscaled
 from plait_remote_sensing.ingest.terramesh import CLASSES
 from plait_remote_sensing.load import SENSORS
 from plait_remote_sensing.probing import linear, probe_rows
@@ -23,17 +23,18 @@ from plait_remote_sensing.raster import Window
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.patches import Patch
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch, Rectangle
 
-COLOURS = {1: "#1a5bab", 2: "#358221", 4: "#ffdb5c", 5: "#ed022a", 7: "#b7e2f0", 9: "#c7a574"}
+COLOURS = {1: "#1a5bab", 2: "#358221", 4: "#ffdb5c", 5: "#ed022a", 7: "#8fd3e8", 9: "#c7a574"}
 """The colours of the Esri land-cover map, snow and rangeland darkened so that they show on white."""
-_PAIRS, _SCENES = 8, 3
+_PAIRS, _SCENES = 8, 5
 
 type Image = NDArray[np.float32]
 
 
 def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
-    """Draw pairs of ``val``, and where the table has land cover, predictions over whole scenes."""
+    """Draw pairs of ``val``, and where the table has land cover, what a probe says of the ``val`` strip of each scene."""
     table = subject.table
     rows = np.flatnonzero((table.splits == "val") & table.present("sar") & table.present("optical"))
     if "window" not in table.columns or not len(rows) or table.row(int(rows[0]))["window"] is None:
@@ -43,63 +44,72 @@ def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
         both = subject.fused(SENSORS)
         found = probe_rows(table, "land_cover", both, both)
         if found is not None:
-            codes = np.zeros(len(table), dtype=np.int64)
-            codes[found.rows] = linear(found.x, found.y, found.x_test)
-            yield _scenes(subject, codes, folder / "land_cover.png")
+            codes = dict(zip(found.rows.tolist(), linear(found.x, found.y, found.x_test).tolist(), strict=True))
+            yield _strips(subject, rows, codes, folder / "land_cover.png")
 
 
 def _pairs(subject: Subject, rows: Sequence[int], path: Path) -> Picture:
-    """SAR above, optical below; all patches share one stretch, so that they can be compared."""
+    """SAR above, optical below, with their context; all share one stretch, so that they can be compared."""
     table = subject.table
-    seen = [(_bands(subject, row, "sar"), _bands(subject, row, "optical"), table.row(row)) for row in rows]
-    sar = _stretched([backscatter_colours(bands) for bands, _, _ in seen])
-    optical = _stretched([true_colour(bands) for _, bands, _ in seen])
-    figure, axes = plt.subplots(2, len(rows), figsize=(1.5 * len(rows), 3.8), squeeze=False)
-    for column, (_, _, row) in enumerate(seen):
+    data = [table.row(row) for row in rows]
+    sar = _stretched([backscatter_colours(_bands(subject, row, "sar")) for row in data])
+    optical = _stretched([true_colour(_bands(subject, row, "optical")) for row in data])
+    figure, axes = plt.subplots(2, len(rows), figsize=(1.5 * len(rows), 3.9), squeeze=False)
+    for column, row in enumerate(data):
+        side = Window.parse(row["window"]).width
         for axis, image in zip(axes[:, column], (sar[column], optical[column]), strict=True):
             axis.imshow(image, interpolation="nearest")
+            corner = (len(image) - side) / 2 - 0.5
+            axis.add_patch(Rectangle((corner, corner), side, side, fill=False, edgecolor="white", linewidth=0.8))
             _bare(axis)
         axes[0][column].set_title(_label(row), fontsize=8)
     axes[0][0].set_ylabel("SAR", fontsize=9)
     axes[1][0].set_ylabel("optical", fontsize=9)
     figure.suptitle(f"SAR and optical of one place{_made(table)}", fontsize=10)
-    caption = "Validation pairs. SAR: VV red, VH green, VV - VH blue (grey where there is only VV). Optical: true colour, stretched."
+    caption = (
+        "Validation pairs, the patch framed in its context. SAR: VV red, VH green, VV - VH blue, or VV alone as grey. "
+        "Optical: true colour, dark tones lifted."
+    )
     return _saved(figure, path, caption)
 
 
-def _scenes(subject: Subject, predicted: NDArray[np.int64], path: Path) -> Picture:
-    """One line a scene: SAR, optical, the land-cover map by patches, and what the probe says of the val patches."""
+def _strips(subject: Subject, rows: NDArray[np.int64], predicted: Mapping[int, int], path: Path) -> Picture:
+    """Four strips a scene: SAR, optical, the land-cover map by patches, and what the probe says."""
     table = subject.table
-    scenes, labels = np.asarray(table.column("scene")), table.array("label_land_cover")
-    paired = table.present("sar") & table.present("optical")
-    variety = {scene: len(set(labels[(scenes == scene) & (predicted > 0)])) for scene in np.unique(scenes[paired])}
-    shown = sorted(variety, key=lambda scene: -variety[scene])[:_SCENES]
-    figure, axes = plt.subplots(len(shown), 4, figsize=(8.6, 2.9 * len(shown)), squeeze=False)
-    for line, scene in zip(axes, shown, strict=True):
-        rows = [int(row) for row in np.flatnonzero(scenes == scene)]
-        windows = {row: Window.parse(table.row(row)["window"]) for row in rows}
-        line[0].imshow(_stretched([backscatter_colours(_mosaic(subject, windows, "sar"))])[0])
-        line[1].imshow(_stretched([true_colour(_mosaic(subject, windows, "optical"))])[0])
-        _draw_cover(line[2], windows, {row: labels[row] for row in rows})
-        _draw_cover(line[3], windows, {row: predicted[row] for row in rows if predicted[row]})
-        for row in rows:
-            if predicted[row] and predicted[row] != labels[row]:
-                middle = windows[row].column + windows[row].width / 2, windows[row].row + windows[row].height / 2
-                line[3].plot(*middle, marker="x", color="black", markersize=5)
-        line[0].set_ylabel(scene, fontsize=8)
-        for axis in line:
+    scenes, labels = np.asarray(table.column("scene"), dtype=np.str_), table.array("label_land_cover")
+    shown = [scene for scene in np.unique(scenes[rows]) if any(scenes[row] == scene for row in predicted)][:_SCENES]
+    figure = plt.figure(figsize=(2.1 * len(shown) + 0.4, 5.4))
+    for part, scene in zip(np.atleast_1d(figure.subfigures(1, len(shown))), shown, strict=True):
+        data = {int(row): table.row(int(row)) for row in rows if scenes[row] == scene}
+        windows = {row: Window.parse(fields["window"]) for row, fields in data.items()}
+        axes = part.subplots(1, 4)
+        axes[0].imshow(_stretched([_mosaic(subject, data, windows, "sar")])[0], interpolation="nearest")
+        axes[1].imshow(_stretched([_mosaic(subject, data, windows, "optical")])[0], interpolation="nearest")
+        _draw_cover(axes[2], windows, {row: labels[row] for row in data})
+        _draw_cover(axes[3], windows, {row: predicted[row] for row in data if row in predicted})
+        left, top, _, _ = _extent(windows)
+        for row in data:
+            if row in predicted and predicted[row] != labels[row]:
+                window = windows[row]
+                middle = window.column - left + window.width / 2, window.row - top + window.height / 2
+                axes[3].plot(*middle, marker="x", color="black", markersize=4)
+        for axis, title in zip(axes, ("SAR", "optical", "map", "probe"), strict=True):
+            axis.set_title(title, fontsize=7)
             _bare(axis)
-    for axis, title in zip(axes[0], ("SAR", "optical", "land-cover map", "predicted on val"), strict=True):
-        axis.set_title(title, fontsize=9)
+        part.suptitle(scene, fontsize=8)
+        part.subplots_adjust(left=0.04, right=0.96, top=0.86, bottom=0.1, wspace=0.1)
     legend = [Patch(color=COLOURS[code], label=name) for code, name in CLASSES.items()]
     figure.legend(handles=legend, loc="lower center", ncols=len(legend), fontsize=8, frameon=False)
-    figure.suptitle(f"Land cover over scenes, by {subject.name}{_made(table)}", fontsize=10)
-    caption = "Linear probe on the fused features, drawn on the validation columns; x marks a patch whose class is not the map's."
-    return _saved(figure, path, caption, bottom=0.05)
+    figure.suptitle(f"Land cover on the validation strips, by {subject.name}{_made(table)}", fontsize=10, y=0.995)
+    caption = (
+        "The validation strip of each scene. Probe: linear, on the fused features; x marks a patch whose class is not "
+        "the map's, grey has no clear class."
+    )
+    return _saved(figure, path, caption)
 
 
 def backscatter_colours(bands: dict[str, Image]) -> Image:
-    """(H, W, 3): VV, VH and VV - VH in dB, or the one band that there is, three times."""
+    """(H, W, 3): VV, VH and VV - VH, or the one band that there is three times."""
     if "VV" in bands and "VH" in bands:
         return np.stack([bands["VV"], bands["VH"], bands["VV"] - bands["VH"]], axis=-1)
     return np.stack([next(iter(bands.values()))] * 3, axis=-1)
@@ -119,38 +129,47 @@ def _stretched(images: Sequence[Image]) -> list[Image]:
     return [np.clip((image - low) / np.maximum(high - low, 1e-6), 0, 1).astype(np.float32) for image in images]
 
 
-def _bands(subject: Subject, row: int, sensor: str) -> dict[str, Image]:
-    """A row's patch without its context, by band name, in dB or reflectance."""
-    data = subject.table.row(row)
-    values: Tensor = subject.loader(data, subject.table.root, (sensor,))[sensor]
-    physical = (backscatter if sensor == "sar" else reflectance).unscaled(values).numpy()
-    window = Window.parse(data["window"])
-    context = (physical.shape[1] - window.height) // 2
-    patch = physical[:, context : context + window.height, context : context + window.width]
-    names = getattr(subject.loader, f"{sensor}_bands") or data[f"{sensor}_bands"].split(",")
-    return dict(zip(names, patch, strict=True))
+def _bands(subject: Subject, row: Row, sensor: str) -> dict[str, Image]:
+    """A row's patch and context by band name: SAR in dB, optical as encoders see it, which lifts dark tones."""
+    values: Tensor = subject.loader(row, subject.table.root, (sensor,))[sensor]
+    shown = unscaled(values) if sensor == "sar" else values
+    names = getattr(subject.loader, f"{sensor}_bands") or row[f"{sensor}_bands"].split(",")
+    return dict(zip(names, shown.numpy(), strict=True))
 
 
-def _mosaic(subject: Subject, windows: dict[int, Window], sensor: str) -> dict[str, Image]:
-    """The scene that patches tile, by band name."""
-    size = max(window.bottom for window in windows.values()), max(window.right for window in windows.values())
-    mosaic: dict[str, Image] = {}
+def _mosaic(subject: Subject, data: Mapping[int, Row], windows: Mapping[int, Window], sensor: str) -> Image:
+    """The part of a scene that patches tile, in colours."""
+    left, top, right, bottom = _extent(windows)
+    mosaic = np.full((bottom - top, right - left, 3), np.nan, dtype=np.float32)
     for row, window in windows.items():
-        for name, patch in _bands(subject, row, sensor).items():
-            whole = mosaic.setdefault(name, np.full(size, np.nan, dtype=np.float32))
-            whole[window.row : window.bottom, window.column : window.right] = patch
+        bands = _bands(subject, data[row], sensor)
+        image = backscatter_colours(bands) if sensor == "sar" else true_colour(bands)
+        context = (image.shape[0] - window.height) // 2
+        patch = image[context : context + window.height, context : context + window.width]
+        mosaic[window.row - top : window.bottom - top, window.column - left : window.right - left] = patch
     return mosaic
 
 
-def _draw_cover(axis: Any, windows: dict[int, Window], codes: dict[int, Any]) -> None:
-    size = max(window.bottom for window in windows.values()), max(window.right for window in windows.values())
-    image = np.ones((*size, 3))
+def _draw_cover(axis: Any, windows: Mapping[int, Window], codes: Mapping[int, Any]) -> None:
+    left, top, right, bottom = _extent(windows)
+    image = np.full((bottom - top, right - left, 3), 0.9)
     for row, code in codes.items():
         if np.isfinite(code):
             window = windows[row]
-            colour = matplotlib.colors.to_rgb(COLOURS[int(code)])
-            image[window.row : window.bottom, window.column : window.right] = colour
+            colour = to_rgb(COLOURS[int(code)])
+            image[window.row - top : window.bottom - top, window.column - left : window.right - left] = colour
     axis.imshow(image, interpolation="nearest")
+
+
+def _extent(windows: Mapping[int, Window]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of all windows."""
+    found = windows.values()
+    return (
+        min(window.column for window in found),
+        min(window.row for window in found),
+        max(window.right for window in found),
+        max(window.bottom for window in found),
+    )
 
 
 def _varied(table: PairTable, rows: NDArray[np.int64]) -> list[int]:
@@ -181,9 +200,8 @@ def _bare(axis: Any) -> None:
     axis.set_yticks([])
 
 
-def _saved(figure: Any, path: Path, caption: str, bottom: float = 0.0) -> Picture:
+def _saved(figure: Any, path: Path, caption: str) -> Picture:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout(rect=(0, bottom, 1, 1))
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
     plt.close(figure)
     return Picture(path, caption)

@@ -37,7 +37,7 @@ class ProbeRows:
     groups: NDArray[np.str_]
 
     def with_fraction(self, fraction: float, draw: int) -> tuple[Array, Codes]:
-        """A part of the training rows, stratified by class; patches are drawn one by one, as an annotator picks them."""
+        """A part of the training rows of each class; patches are drawn one by one, as an annotator picks them."""
         some = label_fraction(self.y, np.arange(len(self.y)), fraction, draw)
         return self.x[some], self.y[some]
 
@@ -84,7 +84,7 @@ def forest(x: Array, y: Codes, x_test: Array) -> Codes:
 PROBES: dict[str, Callable[[Array, Codes, Array], Codes]] = {"linear": linear, "knn": neighbours, "forest": forest}
 
 
-def _likeliest(scores: Array, y: Codes) -> Codes:
+def _likeliest(scores: NDArray[np.float64], y: Codes) -> Codes:
     """The class of the highest score; of two classes there is one score, the probability of the second."""
     classes = np.unique(y)
     return classes[scores.argmax(axis=1)] if scores.ndim == 2 else classes[(scores > 0.5).astype(int)]

@@ -7,7 +7,7 @@ mean is in `plait_remote_sensing.backscatter` and `plait_remote_sensing.reflecta
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +111,7 @@ def grid_of(path: Path) -> Grid:
 
 
 def tags_of(path: Path) -> dict[str, str]:
-    """The metadata items of a raster, with GDAL's band offset (in the unit of the values) as ``OFFSET`` if it has one."""
+    """The metadata items of a raster, with the offset that GDAL keeps for its first band, if any, as ``OFFSET``."""
     with _opened(path) as source:
         offsets = {} if not any(source.offsets) else {"OFFSET": str(source.offsets[0])}
         return dict(source.tags()) | offsets
@@ -151,7 +151,9 @@ def read_window(path: Path, window: Window, grid: Grid, missing: float | None = 
         return values
 
 
-def read_with_context(path: Path, window: Window, context: int, area: Window, grid: Grid, missing: float | None) -> Pixels:
+def read_with_context(
+    path: Path, window: Window, context: int, area: Window, grid: Grid, missing: float | None
+) -> Pixels:
     """Read a window with ``context`` pixels around it, none of them from outside ``area``.
 
     Where the context would leave the area it is the mirror image of what is inside, so that a patch at the edge of a
@@ -223,11 +225,11 @@ def _coordinates(t: Affine, along: Coordinates, down: Coordinates) -> tuple[Coor
 
 
 def _rasterio_window(window: Window) -> RasterioWindow:
-    return RasterioWindow(window.column, window.row, window.width, window.height)
+    return RasterioWindow(*(window.column, window.row, window.width, window.height))  # pyright: ignore[reportCallIssue]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[DatasetReader]:
+def _opened(path: Path) -> Generator[DatasetReader]:
     """Open a raster; whatever GDAL says while it is open becomes an `InputError` that names the file."""
     if not path.is_file():
         raise InputError(f"There is no raster at {path}: put it back, or ingest the data again.")

@@ -28,14 +28,14 @@ class BandStatistics:
 
     def __init__(self, unscaled: Callable[[Tensor], Tensor]) -> None:
         self._unscaled = unscaled
-        self._fill: NDArray[np.float32] = np.zeros(1, dtype=np.float32)
+        self._fill = np.zeros(1)
 
     def fit(self, samples: list[Tensor]) -> BandStatistics:
         if not samples:
             return self
         found = self._statistics(samples)
         seen = np.isfinite(found)
-        self._fill = np.where(seen, found, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        self._fill = np.where(seen, found, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0)
         return self
 
     def transform(self, samples: list[Tensor]) -> NDArray[np.float32]:
@@ -52,7 +52,9 @@ class BandStatistics:
 def _moments(values: Tensor) -> NDArray[np.float64]:
     bands = values[:, CONTEXT:-CONTEXT, CONTEXT:-CONTEXT].flatten(1) if values.ndim == 3 else values.T
     if not bands.numel():
-        raise InputError(f"The raw features need patches with {CONTEXT} pixels of context: leave the recipe's data.context out.")
+        raise InputError(
+            f"The raw features need patches with {CONTEXT} pixels of context: leave the recipe's data.context out."
+        )
     means = bands.nanmean(dim=1, keepdim=True)
     deviations = (bands - means).square().nanmean(dim=1).sqrt()
     return torch.cat([means[:, 0], deviations]).numpy()

@@ -1,4 +1,4 @@
-"""A small synthetic world in the layout of TerraMesh: land cover in smooth fields, seen by a radar and an optical sensor.
+"""A small synthetic world in the layout of TerraMesh: land cover in smooth fields, seen by radar and optically.
 
 Of each class the backscatter and the spectrum are plausible, not measured; every figure on it says "synthetic". Scenes
 differ in brightness, wetness and terrain, one keeps the +1000 offset of baseline 04.00, one lacks its SAR partner, and
@@ -75,10 +75,12 @@ def _write_scene(root: Path, scene: str, zone: int, rng: np.random.Generator) ->
 def _cover_map(rng: np.random.Generator) -> NDArray[np.int64]:
     """Each pixel has the class whose smooth random field is highest there: rounded patches of some 300 m."""
     fields = np.stack([_smooth(rng, 14) + rng.normal(0, 0.25) for _ in COVERS])
-    return np.asarray(list(COVERS))[fields.argmax(axis=0)]
+    return np.asarray(list(COVERS), dtype=np.int64)[fields.argmax(axis=0)]
 
 
-def _backscatter(codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _backscatter(
+    codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
     """(2, H, W) dB: class mean, moisture of the scene, slope towards the radar, and gamma speckle."""
     means = np.stack([_of_class(codes, [cover.backscatter[band] for cover in COVERS.values()]) for band in range(2)])
     slope = 4.0 * np.gradient(terrain, axis=1)
@@ -87,7 +89,9 @@ def _backscatter(codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np
     return means + rng.normal(0, 0.7) + slope + structure + 10.0 * np.log10(speckle)
 
 
-def _reflectance(codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _reflectance(
+    codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
     """(12, H, W): class spectrum under the scene's light, with variation inside classes, relief and sensor noise."""
     bands = len(COVERS[1].spectrum)
     means = np.stack([_of_class(codes, [cover.spectrum[band] for cover in COVERS.values()]) for band in range(bands)])

@@ -104,8 +104,10 @@ def ingest(
         first = f" (first cause: {refusals[0]['what']}: {refusals[0]['cause']})" if refusals else ""
         raise InputError(f"No row of {root} could be taken in{first}: is it a '{layout.name}' data set?")
     _assign_splits(rows, val, seed)
-    synthetic = layout.synthetic or (base / MARKER).exists()
-    table = PairTable.from_rows(rows, replace(TableInfo.of(app, layout, base), synthetic=synthetic))
+    info = TableInfo.of(app, layout, base)
+    if (base / MARKER).exists():
+        info = replace(info, source="made by plait", licence="none: made by a program", synthetic=True)
+    table = PairTable.from_rows(rows, info)
     leakage = check_leakage(table, allow_leakage)
     if leakage:
         table = table.with_info(leakage_allowed=str(leakage))

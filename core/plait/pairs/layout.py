@@ -27,7 +27,6 @@ class Layout:
         read: ``read(root, refuse)`` yields rows. Paths in rows are relative to ``root``, with forward
             slashes. A row whose data set assigns no split leaves ``split`` out and gets one by group.
             Raises `InputError` where ``root`` is not this layout at all.
-        synthetic: whether the data are made by a program; every table and picture then says so.
     """
 
     name: str
@@ -36,4 +35,3 @@ class Layout:
     source: str
     licence: str
     read: Callable[[Path, Refuse], Iterator[Row]]
-    synthetic: bool = False

@@ -34,13 +34,14 @@ class TableInfo:
     source: str
     licence: str
     synthetic: bool = False
+    """Whether a program made the data; every table and picture then says so."""
     leakage_allowed: str = ""
     """Empty, or what leaks between the splits of a table that the user chose to make all the same."""
 
     @classmethod
     def of(cls, app: str, layout: Layout, root: Path) -> Self:
         modalities = {name: tuple(columns) for name, columns in layout.modalities.items()}
-        return cls(app, layout.name, str(root.resolve()), modalities, layout.source, layout.licence, layout.synthetic)
+        return cls(app, layout.name, str(root.resolve()), modalities, layout.source, layout.licence)
 
 
 class PairTable:

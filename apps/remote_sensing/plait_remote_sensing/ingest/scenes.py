@@ -1,4 +1,4 @@
-"""What the layouts of rasters have in common: which sensor of a scene can be read, its patches, their labels and splits."""
+"""What layouts of rasters share: which sensor of a scene can be read, its patches, their labels and their splits."""
 
 from __future__ import annotations
 

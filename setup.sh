@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with Plait and all it needs, from constraints.txt. 'make' runs this; it needs Python >= 3.12 and nothing else.
+# Makes .venv with Plait and all it needs, from constraints.txt. 'make' runs this; it needs Python >= 3.12 alone.
 #
 # The interpreter: $PYTHON if set; else python3.12 and newer on the PATH, then pyenv's versions (a pyenv shim on the PATH
 # may refuse to run), then what uv finds or fetches. 3.12 is preferred because continuous integration runs it.
@@ -13,8 +13,10 @@ fail() {
 
 # new_enough COMMAND [MINOR]: does it really run, and is it CPython 3.MINOR (12) or newer, with the wheels' ABI?
 new_enough() {
-    "$1" -c "import sys; 
-sys.exit(sys.implementation.name != 'cpython' or 't' in sys.abiflags or sys.version_info < (3, ${2:-12}))" >/dev/null 2>&1
+    "$1" -c "
+import sys
+wheels_fit = sys.implementation.name == 'cpython' and 't' not in sys.abiflags
+sys.exit(not wheels_fit or sys.version_info < (3, ${2:-12}))" >/dev/null 2>&1
 }
 
 # find_python MINOR: print the first interpreter that is new enough.

@@ -157,13 +157,13 @@ def test_nan_pixels_are_refused(write_dicom):
 
 
 def test_errors_and_warnings_tell_nothing_of_the_patient(write_dicom, recwarn):
-    # A date of birth that is none, which pydicom would quote in a warning.
-    path = write_dicom(RAMP, PixelData=b"\0\0", PatientBirthDate="19991399")
-    path.write_bytes(path.read_bytes().replace(b"19991399", b"DoeJane!"))
+    # A name has slipped into a field that holds a number; pydicom would quote it in a warning.
+    path = write_dicom(RAMP, NumberOfFrames=12345678)
+    path.write_bytes(path.read_bytes().replace(b"12345678", b"DoeJane!"))
     with pytest.raises(InputError, match="damaged") as refusal:
         read_film(path)
-    told = str(refusal.value) + "".join(str(warning.message) for warning in recwarn)
-    assert not any(word in told for word in ("Doe", "Jane", "4711"))
+    assert "Doe" not in str(refusal.value)
+    assert not recwarn.list
 
 
 def test_the_patient_id_is_read_from_the_header_alone(write_dicom, tmp_path):

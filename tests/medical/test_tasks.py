@@ -151,6 +151,13 @@ def _same(pair: tuple[PairTable, np.ndarray]) -> tuple[PairTable, np.ndarray, np
     return pair[0], pair[1], pair[1]
 
 
+def test_normal_is_abnormal_the_other_way_round_and_not_measured_twice():
+    table, features = labelled()
+    rows = [row | {"label_normal": 1 - row["label_abnormal"]} for row in table.data.to_pylist()]
+    found = figures("linear_probe", Fake(PairTable.from_rows(rows, INFO), features, features))
+    assert {task.split("/")[2].split("@")[0] for task, _ in found} == {"abnormal"}
+
+
 def test_zero_shot_asks_by_prompts_alone():
     table, features = labelled()
     found = figures("zero_shot", Fake(table, features[:, :2], features[:, :2]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 
+from plait.cli import main
 from plait.pairs.ingest import IngestReport, ingest
 from plait.pairs.table import PairTable
 from plait.subjects import RawSubject
@@ -267,3 +270,20 @@ class TestWorldCereal:
         row = rows_of("worldcereal")[0][7]
         found = backscatter.unscaled(Loader()(row, root, ("sar",))["sar"])[3, 1].item()
         assert found == pytest.approx(20 * np.log10(stored[7]) - 83, abs=1e-3)
+
+
+def test_the_commands_of_the_docs_for_other_layouts_run(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word, but for two steps; the commands on TerraMesh run in the tests of the docs."""
+    page = Path(__file__).parents[2] / "docs" / "remote_sensing.md"
+    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "data").symlink_to(shared_data)
+    (tmp_path / "plait").mkdir()
+    monkeypatch.chdir(tmp_path / "plait")
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 6
+    for line in lines:
+        words = shlex.split(line)[1:]
+        assert main([*words, *(["--max-steps", "2"] if "pretrain" in words else [])]) == 0, line

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom import config
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
@@ -23,7 +24,7 @@ type Pixels = NDArray[np.float64]
 
 # pydicom's warnings of invalid values quote them, and a log is no place for a patient's name. What is wrong with a
 # file is said by our errors.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+config.settings.reading_validation_mode = config.IGNORE
 
 
 def read_dicom(path: Path) -> Pixels:

@@ -105,7 +105,7 @@ def _labels(table: PairTable) -> Iterator[str]:
     """Names of the binary labels with both answers in train, and enough of both in ``val``, on rows with a film."""
     for column in table.columns:
         name = column.removeprefix("label_")
-        if name == column:
+        if name in (column, "normal"):  # no label at all, or one that says of every row the opposite of ``abnormal``
             continue
         known, values, val = _known(table, name), table.array(column), table.splits == "val"
         answers = [np.sum(known & val & (values == answer)) for answer in (0, 1)]

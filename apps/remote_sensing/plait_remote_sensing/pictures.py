@@ -34,7 +34,7 @@ type Image = NDArray[np.float32]
 
 
 def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
-    """Draw pairs of ``val``, and where the table has land cover, what a probe says of the ``val`` strip of each scene."""
+    """Draw pairs of ``val``, and where the table has land cover, what a probe says of each scene's ``val`` strip."""
     table = subject.table
     rows = np.flatnonzero((table.splits == "val") & table.present("sar") & table.present("optical"))
     if "window" not in table.columns or not len(rows) or table.row(int(rows[0]))["window"] is None:
@@ -54,7 +54,7 @@ def _pairs(subject: Subject, rows: Sequence[int], path: Path) -> Picture:
     data = [table.row(row) for row in rows]
     sar = _stretched([backscatter_colours(_bands(subject, row, "sar")) for row in data])
     optical = _stretched([true_colour(_bands(subject, row, "optical")) for row in data])
-    figure, axes = plt.subplots(2, len(rows), figsize=(1.5 * len(rows), 3.9), squeeze=False)
+    figure, axes = plt.subplots(2, len(rows), figsize=(1.5 * len(rows), 3.7), squeeze=False, layout="constrained")
     for column, row in enumerate(data):
         side = Window.parse(row["window"]).width
         for axis, image in zip(axes[:, column], (sar[column], optical[column]), strict=True):
@@ -78,8 +78,8 @@ def _strips(subject: Subject, rows: NDArray[np.int64], predicted: Mapping[int, i
     table = subject.table
     scenes, labels = np.asarray(table.column("scene"), dtype=np.str_), table.array("label_land_cover")
     shown = [scene for scene in np.unique(scenes[rows]) if any(scenes[row] == scene for row in predicted)][:_SCENES]
-    figure = plt.figure(figsize=(2.1 * len(shown) + 0.4, 5.4))
-    for part, scene in zip(np.atleast_1d(figure.subfigures(1, len(shown))), shown, strict=True):
+    figure = plt.figure(figsize=(2.1 * len(shown) + 0.4, 4.6))
+    for part, scene in zip(figure.subfigures(1, len(shown), squeeze=False)[0], shown, strict=True):
         data = {int(row): table.row(int(row)) for row in rows if scenes[row] == scene}
         windows = {row: Window.parse(fields["window"]) for row, fields in data.items()}
         axes = part.subplots(1, 4)
@@ -96,11 +96,11 @@ def _strips(subject: Subject, rows: NDArray[np.int64], predicted: Mapping[int, i
         for axis, title in zip(axes, ("SAR", "optical", "map", "probe"), strict=True):
             axis.set_title(title, fontsize=7)
             _bare(axis)
-        part.suptitle(scene, fontsize=8)
-        part.subplots_adjust(left=0.04, right=0.96, top=0.86, bottom=0.1, wspace=0.1)
+        part.suptitle(scene, fontsize=8, y=0.93)
+        part.subplots_adjust(left=0.04, right=0.96, top=0.85, bottom=0.08, wspace=0.1)
     legend = [Patch(color=COLOURS[code], label=name) for code, name in CLASSES.items()]
     figure.legend(handles=legend, loc="lower center", ncols=len(legend), fontsize=8, frameon=False)
-    figure.suptitle(f"Land cover on the validation strips, by {subject.name}{_made(table)}", fontsize=10, y=0.995)
+    figure.suptitle(f"Land cover on the validation strips, by {subject.name}{_made(table)}", fontsize=10, y=1.0)
     caption = (
         "The validation strip of each scene. Probe: linear, on the fused features; x marks a patch whose class is not "
         "the map's, grey has no clear class."

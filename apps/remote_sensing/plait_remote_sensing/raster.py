@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import numpy as np
@@ -31,6 +32,8 @@ from plait.errors import InputError
 type Pixels = NDArray[np.float32]
 type Coordinates = NDArray[np.float64]
 
+_OPENING = Lock()
+"""Files are opened one at a time, because Python's warning filters are those of all threads."""
 _TOLERANCE = 1e-3
 """Pixels by which the corners of two grids may differ and still be one grid (writers round transforms)."""
 
@@ -234,10 +237,11 @@ def _opened(path: Path) -> Generator[DatasetReader]:
     if not path.is_file():
         raise InputError(f"There is no raster at {path}: put it back, or ingest the data again.")
     try:
-        with warnings.catch_warnings():
+        with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as source:
-                yield source
+            source = rasterio.open(path)
+        with source:
+            yield source
     except RasterioError as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise InputError(f"{path} cannot be read as a raster ({reason}): fetch the file again.") from error

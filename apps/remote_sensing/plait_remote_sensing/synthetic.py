@@ -41,6 +41,8 @@ COVERS: Mapping[int, Cover] = {
     5: Cover((-6.0, -14.5), (0.10, 0.11, 0.13, 0.145, 0.16, 0.18, 0.19, 0.20, 0.21, 0.21, 0.23, 0.21)),
     9: Cover((-13.5, -21.5), (0.05, 0.06, 0.10, 0.13, 0.17, 0.21, 0.23, 0.25, 0.27, 0.27, 0.32, 0.24)),
 }
+LOOKALIKE: Mapping[int, int] = {1: 9, 2: 4, 4: 9, 5: 9, 9: 4}
+"""What each class is easily taken for: sandbanks, orchards, dry fields, loose settlements, tilled rangeland."""
 SCENES = ("601D_101L_0_0", "602D_102L_0_0", "603U_103L_0_0", "604U_104R_0_0", "605D_105R_0_0", "606U_106L_0_0")
 WITH_OFFSET, WITHOUT_SAR, CUT_SHORT = SCENES[1], SCENES[3], SCENES[4]
 _ZONES = (32633, 32734, 32617, 32651, 32722, 32632)
@@ -81,27 +83,34 @@ def _cover_map(rng: np.random.Generator) -> NDArray[np.int64]:
 def _backscatter(
     codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(2, H, W) dB: class mean, moisture of the scene, slope towards the radar, and gamma speckle."""
-    means = np.stack([_of_class(codes, [cover.backscatter[band] for cover in COVERS.values()]) for band in range(2)])
+    """(2, H, W) dB: class, what is mixed into it, moisture of the scene, slope towards the radar, gamma speckle."""
+    means = _mixed(codes, {code: cover.backscatter for code, cover in COVERS.items()}, rng)
     slope = 4.0 * np.gradient(terrain, axis=1)
-    structure = 0.8 * np.stack([_smooth(rng, 3) for _ in range(2)])
     speckle = rng.gamma(LOOKS, 1.0 / LOOKS, size=means.shape)
-    return means + rng.normal(0, 0.7) + slope + structure + 10.0 * np.log10(speckle)
+    return means + rng.normal(0, 1.0) + slope + 10.0 * np.log10(speckle)
 
 
 def _reflectance(
     codes: NDArray[np.int64], terrain: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(12, H, W): class spectrum under the scene's light, with variation inside classes, relief and sensor noise."""
-    bands = len(COVERS[1].spectrum)
-    means = np.stack([_of_class(codes, [cover.spectrum[band] for cover in COVERS.values()]) for band in range(bands)])
-    light = rng.uniform(0.85, 1.15) * (1.0 + 0.6 * np.gradient(terrain, axis=0)) * (1.0 + 0.06 * _smooth(rng, 5))
-    haze = rng.uniform(0.0, 0.01)
-    return means * light + haze + rng.normal(0, 0.004, size=means.shape)
+    """(12, H, W): class, what is mixed into it, the light of the scene and its relief, haze, sensor noise."""
+    means = _mixed(codes, {code: cover.spectrum for code, cover in COVERS.items()}, rng)
+    light = rng.uniform(0.8, 1.2) * (1.0 + 0.6 * np.gradient(terrain, axis=0)) * (1.0 + 0.15 * _smooth(rng, 12))
+    return means * light + rng.uniform(0.0, 0.01) + rng.normal(0, 0.004, size=means.shape)
 
 
-def _of_class(codes: NDArray[np.int64], values: list[float]) -> NDArray[np.float64]:
-    return np.asarray(values)[np.searchsorted(list(COVERS), codes)]
+def _mixed(
+    codes: NDArray[np.int64], signatures: Mapping[int, tuple[float, ...]], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """(C, H, W) signatures, each mixed with that of the class it is easily taken for, by a field of its own.
+
+    Each sensor draws its own field, so that what one sensor confuses the other may tell apart.
+    """
+    share = np.clip(0.25 + 0.3 * _smooth(rng, 10), 0.0, 0.9)
+    place = np.searchsorted(list(COVERS), codes)
+    pure = np.asarray([signatures[code] for code in COVERS])
+    other = np.asarray([signatures[LOOKALIKE[code]] for code in COVERS])
+    return ((1 - share)[..., None] * pure[place] + share[..., None] * other[place]).transpose(2, 0, 1)
 
 
 def _smooth(rng: np.random.Generator, scale: float) -> NDArray[np.float64]:

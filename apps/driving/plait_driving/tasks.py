@@ -6,7 +6,7 @@ the intervals of tests A and B are narrower than those over drives would be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.evaluation.measurement import Measurement
+from plait.evaluation.metrics import accuracy
 from plait.evaluation.probes import linear_probe
 from plait.evaluation.retrieval import retrieval_ranks
 from plait.subjects import Subject
@@ -27,9 +28,6 @@ type Array = NDArray[np.float32]
 TESTS = {"A": ("front",), "B": ("left", "right", "back")}
 """Test to the cameras of its validation rows (shared/data/TASKS.md). B is the one to judge on: it shares fewer
 surroundings with the training frames."""
-
-FEW, DRAWS = 0.01, 3
-"""The share of labelled points in the ``@1%`` probes, and how often it is drawn."""
 
 ASKED = 256
 """Points a frame in `point_pixel_retrieval`; chance is recall@1 of about 1 / 256."""
@@ -62,49 +60,36 @@ def point_semantics(subject: Subject) -> Iterator[Measurement]:
 
     A frozen model gives the features of the patch under a point (``image``), of the point itself (``points``) and
     ``both``; the raw baseline gives the pixel's RGB, the point's geometry, and both. ``with_raw`` puts the raw ones
-    beside the model's, and shows whether pretraining adds anything to them. The probe is fitted on the training
-    rows' points (at most 1,000 a frame), and for ``@1%`` on so many of them, drawn three times: the figure is then
-    the mean.
+    beside the model's, and shows whether pretraining adds anything to them. The probe is fitted on the points of the
+    training rows (at most 1,000 a frame).
     """
     frames = [frame for frame in frames_of(subject.table, cast(Loader, subject.loader)) if (frame.labels >= 0).any()]
     train = [frame for frame in frames if frame.split == "train"]
     tests = {test: [f for f in frames if f.split == "val" and f.camera in cameras] for test, cameras in TESTS.items()}
-    if not train or not any(tests.values()):
+    asked = [frame for measured in tests.values() for frame in measured]
+    if not train or not asked:
         return
-    known = [_features(subject, frame) for frame in train]
+    known, unknown = ([_features(subject, frame) for frame in some] for some in (train, asked))
     labels = np.concatenate([frame.labels for frame in train])
-    asked = {test: [_features(subject, frame) for frame in measured] for test, measured in tests.items() if measured}
+    guesses: dict[str, NDArray[np.int64]] = {}
     for kind in known[0]:
-        x = np.concatenate([some[kind] for some in known])
-        x_asked = {test: np.concatenate([some[kind] for some in measured]) for test, measured in asked.items()}
-        for suffix, drawn in (("", [np.arange(len(x))]), (f"@{FEW:.0%}", _few(len(x)))):
-            guesses = [_guess(x[rows], labels[rows], x_asked, _of_row(train)[rows]) for rows in drawn]
-            for test in asked:
-                guess = np.stack([some[test] for some in guesses], axis=1)
-                yield from _scored(f"driving/point_semantics/{test}/{kind}{suffix}", tests[test], guess)
-
-
-def _few(number: int) -> list[NDArray[np.int64]]:
-    """Several draws of a few of ``number`` training points."""
-    size = max(1, round(FEW * number))
-    return [np.random.default_rng([0, draw]).choice(number, size, replace=False) for draw in range(DRAWS)]
-
-
-def _guess(
-    x: Array, labels: NDArray[np.int64], asked: Mapping[str, Array], images: NDArray[np.str_]
-) -> dict[str, NDArray[np.int64]]:
-    """For each test the (n,) class groups that a linear probe predicts, fitted once for all tests."""
-    scores = linear_probe(x, labels, np.concatenate(list(asked.values())), groups=images)
-    predicted = np.unique(labels)[scores.argmax(axis=1)]
-    ends = np.cumsum([len(some) for some in asked.values()])[:-1]
-    return dict(zip(asked, np.split(predicted, ends), strict=True))
+        if kind == "with_raw" and subject.model is None:
+            guesses[kind] = guesses["both"]  # the raw features beside themselves
+        else:
+            x, x_asked = (np.concatenate([features[kind] for features in some]) for some in (known, unknown))
+            scores = linear_probe(x, labels, x_asked, groups=_of_row(train))
+            guesses[kind] = np.unique(labels)[scores.argmax(axis=1)]
+        for test, measured in tests.items():
+            if measured:
+                rows = np.isin(_of_row(asked), [frame.id for frame in measured])
+                yield from _scored(f"driving/point_semantics/{test}/{kind}", measured, guesses[kind][rows])
 
 
 def _scored(task: str, frames: Sequence[Frame], guess: NDArray[np.int64]) -> Iterator[Measurement]:
-    """Measure (n, draws) predictions for the points of some frames; the figure is the mean over draws."""
+    """Measure (n,) predictions for the points of some frames."""
     arrays = np.concatenate([frame.labels for frame in frames]), guess
-    yield Measurement(task, "accuracy", _accuracy, arrays, _of_row(frames))
-    yield Measurement(task, "mean_iou", _mean_iou, arrays, _of_row(frames))
+    yield Measurement(task, "accuracy", accuracy, arrays, _of_row(frames))
+    yield Measurement(task, "mean_iou", mean_iou_of_groups, arrays, _of_row(frames))
 
 
 def _of_row(frames: Sequence[Frame]) -> NDArray[np.str_]:
@@ -136,14 +121,6 @@ def _in_one_space(
     mean = cast(Array, colour.mean(axis=0))
     for frame, guess in zip(measured, guesses, strict=True):
         yield frame.colour - mean, guess - mean, np.arange(len(guess))
-
-
-def _accuracy(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
-    return float(np.mean(truth[:, None] == guess))
-
-
-def _mean_iou(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> float:
-    return float(np.mean([mean_iou_of_groups(truth, some) for some in guess.T]))
 
 
 def mean_iou_of_groups(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +16,7 @@ TOY = Path(__file__).parents[2] / "docs" / "examples" / "toy"
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module ``toy_app``, its entry point installed for this process and its children."""
     site = tmp_path / "site"
     (site / "toy-0.1.dist-info").mkdir(parents=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from plait.encoders.features import Encoder, Features
 from plait.model import Model
@@ -50,6 +50,12 @@ def batch(rows: int, missing: dict[str, list[int]] | None = None) -> Batch:
     return Batch(tuple(map(str, range(rows))), ("g",) * rows, values, present)
 
 
+def tensor(whole: Batch, name: str) -> Tensor:
+    value = whole.values[name]
+    assert isinstance(value, Tensor)
+    return value
+
+
 def part(whole: Batch, rows: list[int]) -> Batch:
     present = {name: flags[rows] for name, flags in whole.present.items()}
     values = {name: value[rows] for name, value in whole.values.items() if present[name].any()}
@@ -84,7 +90,8 @@ def test_an_absent_modality_gives_zero_and_a_finite_gradient(objective: Objectiv
 
 def test_equal_texts_are_positives() -> None:
     whole = batch(4)
-    whole.values["b"][1] = whole.values["b"][0]
+    value = tensor(whole, "b")
+    value[1] = value[0]
     keys = Step(model(), whole).keys("b")
     assert keys[0] == keys[1]
     assert len(set(keys.tolist())) == 3
@@ -102,7 +109,8 @@ MISSING = {"a": [1], "b": [6, 7], "c": []}
 
 def joint() -> Batch:
     whole = batch(8, MISSING)
-    whole.values["c"][5] = whole.values["c"][0]
+    value = tensor(whole, "c")
+    value[5] = value[0]
     return whole
 
 
@@ -136,7 +144,7 @@ def work(rank: int, world: int, folder: str) -> None:
 @pytest.mark.parametrize("world", [2, 4])
 def test_the_gradient_on_several_processes_is_that_on_one(world: int, tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    mp.spawn(work, args=(world, str(tmp_path)), nprocs=world)
+    spawn(work, args=(world, str(tmp_path)), nprocs=world)
     for name in OBJECTIVES:
         alone, together = gradients(name, joint()), torch.load(tmp_path / f"{name}.pt", weights_only=True)
         for parameter, value in alone.items():

@@ -39,7 +39,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 def run(toy: ModuleType, table: PairTable, out: Path, *overrides: str, **options: object) -> Path:
     recipe = read_recipe("toy_contrast", toy.app, overrides)
-    return pretrain(recipe, toy.app, table, out, max_steps=24, **options)  # type: ignore[arg-type]
+    return pretrain(recipe, toy.app, table, out, max_steps=24, **options)
 
 
 def test_one_seed_gives_one_result(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_resumed_run_is_the_unbroken_run(toy: ModuleType, toy_table: PairTable
         with pytest.raises(KeyboardInterrupt):
             run(toy, toy_table, tmp_path / "broken", checkpoint_every=5)
     finally:
-        Learner.forward = original  # type: ignore[method-assign]
+        Learner.forward = original
     assert not (tmp_path / "broken" / "model.safetensors").exists()
     resumed = run(toy, toy_table, tmp_path / "broken", checkpoint_every=5, resume=True)
     assert same(weights(whole), weights(resumed))
@@ -222,4 +222,4 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[4] == 1.0
     assert rates[12] == pytest.approx(0.5)
     assert rates[-1] < 0.01
-    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates[4:]))

@@ -33,7 +33,7 @@ app = App(
     tasks=TASKS,
     raw=RAW,
     synthetic=synthetic,
-    demo=Demo(layout="pandaset", folder="driving/pandaset_002", recipe="slidr_small", steps=80),
+    demo=Demo(layout="pandaset", folder="driving/pandaset_002", recipe="slidr_small", steps=100),
     headline=(
         ("driving/point_pixel_retrieval", "recall@10"),
         ("driving/point_semantics/A/both", "mean_iou"),

@@ -64,8 +64,9 @@ def _pairs(frame: Frame, loader: Loader, made: str, folder: Path) -> Picture:
 def _birds_eye(frame: Frame, points: torch.Tensor, made: str, name: str, folder: Path) -> Picture:
     """The sweep from above, by class where it has labels, and by what the model says of each point."""
     place = frame.sample["points"][:, :2].numpy()
-    forward = place[:, 1] if np.abs(place[:, 1]).mean() > np.abs(place[:, 0]).mean() else place[:, 0]
-    aside = place[:, 0] if forward is not place[:, 0] else -place[:, 1]
+    ahead = place.mean(axis=0) / max(float(np.linalg.norm(place.mean(axis=0))), 1e-9)
+    # z is up, so what is left of the view lies upward in the picture.
+    forward, aside = place @ ahead, ahead[0] * place[:, 1] - ahead[1] * place[:, 0]
     labelled = bool((frame.labels >= 0).any())
     figure, axes = plt.subplots(1, 1 + labelled, figsize=(13, 4.4), layout="constrained", squeeze=False)
     learnt = axes[0][-1]
@@ -81,7 +82,7 @@ def _birds_eye(frame: Frame, points: torch.Tensor, made: str, name: str, folder:
         known.legend(fontsize=8, ncols=4, loc="upper right")
         known.set_title(f"{made}frame {frame.id}: class of each point (never trained on)", fontsize=10)
     for axis in axes[0]:
-        axis.set(xlim=(np.sign(np.median(forward)) * -2, np.sign(np.median(forward)) * _FAR), ylim=(-_WIDE, _WIDE))
+        axis.set(xlim=(-2, _FAR), ylim=(-_WIDE, _WIDE))
         axis.set_aspect("equal")
         axis.set_xlabel("along the view [m]")
     caption = "The sweep from above, the car at the left. Points of one kind should share a colour on the right, too."

@@ -101,7 +101,7 @@ def test_a_toy_data_set_takes_one_file_and_one_line(
     )
     assert code == 0
     assert "10 rows" in printed
-    assert "refused 1: is not valid JSON" in printed
+    assert "1 x is not valid JSON" in printed
 
 
 def test_a_toy_fourth_app_stands_beside_the_others(plait: Command, toy: ModuleType) -> None:
@@ -119,7 +119,7 @@ def test_bad_rows_never_stop_an_ingest(plait: Command, toy_world: Path, tmp_path
     code, printed, _ = plait("toy", "ingest", "stations", toy_world, "--out", tmp_path / "p.parquet")
     assert code == 0
     assert "319 rows" in printed
-    assert "refused 1: a reading is no number" in printed
+    assert "1 x a reading is no number" in printed
     report = json.loads((tmp_path / "p.ingest.json").read_text())
     assert report["refusals"][0]["what"] == "0-2"
     assert report["modalities"] == {"barometer": 318, "thermometer": 319}

@@ -46,7 +46,7 @@ class TestTerraMesh:
         assert {scene for scene, offset in zip(scenes, offsets, strict=True) if offset == 1000.0} == {WITH_OFFSET}
         told = [entry for entry in report["refusals"] if "baseline 04.00" in entry["cause"]]
         assert [entry["what"] for entry in told] == [f"S2L2A/{WITH_OFFSET}.tif"]
-        assert "Nothing is refused" in told[0]["cause"]
+        assert "it is subtracted" in told[0]["cause"]
 
     def test_a_missing_and_a_broken_radar_file_are_told_and_their_scenes_kept(
         self, table: PairTable, report: dict[str, Any]

@@ -30,7 +30,7 @@ class IngestReport:
         rows: rows by split.
         groups: groups by split.
         modalities: rows that have each modality.
-        refusals: what was refused, each with its one-sentence cause.
+        refusals: what was refused, or taken in with a remark (a film without a report), each with its cause.
         causes: the same, counted by cause.
         equal_texts: rows outside train whose text a training row has.
         leakage: what leaks between splits, in words.
@@ -55,7 +55,8 @@ class IngestReport:
             f"  present: {_counts(self.modalities)}",
             f"  licence: {self.licence}" + ("; SYNTHETIC data" if self.synthetic else ""),
         ]
-        lines += [f"  refused {count}: {cause}" for cause, count in self.causes.items()]
+        lines += ["  refused, or taken in with a remark:"] if self.causes else []
+        lines += [f"    {count} x {cause}" for cause, count in self.causes.items()]
         lines += [
             f"  {count} {name} texts outside train equal a training text" for name, count in self.equal_texts.items()
         ]

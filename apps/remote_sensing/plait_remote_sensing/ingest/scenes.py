@@ -63,7 +63,7 @@ def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], ref
     if offset.value:
         refuse(
             paths[0],
-            f"Nothing is refused, but mind: {paths[0]} carries the +{offset.value:.0f} offset of processing baseline "
+            f"{paths[0]} carries the +{offset.value:.0f} offset of processing baseline "
             f"04.00 ({offset.reason}); it is subtracted.",
         )
     return Stored(stored.paths, bands, "dn", offset.value)

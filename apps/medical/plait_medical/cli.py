@@ -23,7 +23,7 @@ app = App(
     tasks=TASKS,
     raw=RAW,
     synthetic=synthetic,
-    demo=Demo(layout="iu-xray", folder="medical/iu_xray", recipe="convirt", steps=100),
+    demo=Demo(layout="iu-xray", folder="medical/iu_xray", recipe="convirt", steps=300),
     headline=(
         ("medical/linear_probe/abnormal", "auroc"),
         ("medical/linear_probe/cardiomegaly", "auroc"),

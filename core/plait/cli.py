@@ -46,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="plait",
-        description="Self-supervised multimodal learning: radiograph + report, SAR + optical, camera + LiDAR.",
+        description="Self-supervised multimodal learning on paired, unlabelled data; one command a domain.",
     )
     parser.add_argument("--version", action="version", version=f"plait {version('plait')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

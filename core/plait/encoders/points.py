@@ -1,4 +1,4 @@
-"""LiDAR sweeps in plain PyTorch: nothing to compile, the same on a CPU and on a GPU."""
+"""Point clouds in plain PyTorch: nothing to compile, the same on a CPU and on a GPU."""
 
 from __future__ import annotations
 

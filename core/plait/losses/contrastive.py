@@ -45,7 +45,7 @@ def info_nce(a: Tensor, b: Tensor, scale: Tensor | float, *, a_to_b: float = 0.5
 def multi_positive_info_nce(
     a: Tensor, b: Tensor, scale: Tensor | float, positives: Tensor, *, a_to_b: float = 0.5
 ) -> Tensor:
-    """`info_nce` where a row may have several right answers, such as equal reports of different films.
+    """`info_nce` where a row may have several right answers, such as equal texts of different instances.
 
     The target of a row is spread evenly over its positives (Khosla et al., 2020, eq. 2, across two views)::
 

@@ -18,12 +18,12 @@ class InfoNCE(Objective):
 
     Args:
         of: the views: a modality's name for its own tower, or a list of names for the fused representation of
-            that subset with the other modalities withheld. ``[[sar], [optical], [sar, optical]]`` teaches a
+            that subset with the other modalities withheld. ``[[a], [b], [a, b]]`` of modalities a and b teaches a
             fusion to say the same with a sensor missing (in the spirit of CoMM, Dufumier et al., ICLR 2025).
         temperature: where the learnable temperature starts.
         learn_temperature: whether it is learnt.
         first_to_second: the weight of the direction from the first view to the second; ConVIRT's lambda.
-        equal: a modality; rows of which it is equal (the same report text) are positives of each other, not
+        equal: a modality; rows of which it is equal (the same text) are positives of each other, not
             false negatives.
     """
 

@@ -1,7 +1,7 @@
 """What training and evaluation see of the data: samples, and batches in which a modality may be missing.
 
 A *sample* is one row, loaded: a dictionary from modality name to a tensor, a text, or ``None`` where the
-row lacks that modality. It may carry more entries than there are encoders (say, where each LiDAR point
+row lacks that modality. It may carry more entries than there are encoders (say, where each point
 falls in the image); they ride along for the objectives that need them.
 """
 

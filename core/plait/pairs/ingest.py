@@ -30,7 +30,7 @@ class IngestReport:
         rows: rows by split.
         groups: groups by split.
         modalities: rows that have each modality.
-        refusals: what was refused, or taken in with a remark (a film without a report), each with its cause.
+        refusals: what was refused, or taken in with a remark (a row without its text), each with its cause.
         causes: the same, counted by cause.
         equal_texts: rows outside train whose text a training row has.
         leakage: what leaks between splits, in words.
@@ -134,7 +134,7 @@ def _checked(
         except InputError as error:
             return row, error
 
-    # Reading films and rasters waits for disk and decoders, which release the interpreter lock.
+    # Reading images waits for disk and decoders, which release the interpreter lock.
     with ThreadPoolExecutor() as pool:
         for some in batched(rows, 256):
             for row, prints in pool.map(load, some):

@@ -18,8 +18,8 @@ from plait.pairs.table import PairTable
 
 _SIDE = 24
 NEAR_IDENTICAL = 0.9995
-"""Correlation of two thumbnails above which two inputs count as the same. Of IU X-ray, 50 films encoded again as JPEG
-of quality 50 stay above .9998 with themselves, and no film of train is nearer than .973 to one of val (1,097 x 264)."""
+"""Correlation of two thumbnails above which two inputs count as the same. `docs/medical.md` has the margins measured on a
+real collection: copies encoded again lie well above it, the most alike of different inputs well below."""
 
 
 @dataclass(frozen=True)

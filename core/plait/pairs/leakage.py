@@ -18,8 +18,11 @@ from plait.pairs.table import PairTable
 
 _SIDE = 24
 NEAR_IDENTICAL = 0.9995
-"""Correlation of two thumbnails above which two inputs count as the same. `docs/medical.md` has the margins measured on a
-real collection: copies encoded again lie well above it, the most alike of different inputs well below."""
+"""Correlation of two thumbnails above which two inputs count as the same.
+
+`tests/medical/test_near_identical.py` measures its margins on a real collection: copies that were encoded again lie above
+it, the most alike of different inputs well below.
+"""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ _SIDE = 24
 NEAR_IDENTICAL = 0.9995
 """Correlation of two thumbnails above which two inputs count as the same.
 
-`tests/medical/test_near_identical.py` measures its margins on a real collection: copies that were encoded again lie above
-it, the most alike of different inputs well below.
+`tests/medical/test_near_identical.py` measures its margins on a real collection: copies that were encoded again lie
+above it, the most alike of different inputs well below.
 """
 
 

@@ -179,3 +179,55 @@ def column_blocks(train_end: int, val_start: int, width: int) -> tuple[Block, Bl
 def block_of(window: Window, blocks: Sequence[Block]) -> Block:
     """The block in which a patch starts."""
     return next(block for block in blocks if block.first <= window.column < block.last)
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """How scenes are cut into labelled patches, and split by columns.
+
+    Attributes:
+        side: of a patch, in pixels.
+        train_end, val_start: the columns where the training block ends and the validation block starts.
+        label: the name of the label's column.
+        classes: the codes of the class map that count.
+    """
+
+    side: int
+    train_end: int
+    val_start: int
+    label: str
+    classes: tuple[int, ...]
+
+
+def scene_rows(
+    root: Path,
+    scene: str,
+    sar: Stored | None,
+    optical: Stored | None,
+    classes: str,
+    plan: PatchPlan,
+    refuse: Refuse,
+) -> Iterator[Row]:
+    """Yield a row for each patch of a scene whose sensors share one grid; none where neither sensor is there.
+
+    Args:
+        root: the data set's folder.
+        scene: its name; a group is one of its blocks of columns.
+        sar: how SAR is stored, if it is there.
+        optical: the same for the optical sensor.
+        classes: the class map, relative to the root.
+        plan: how to cut, label and split.
+        refuse: told of a class map that cannot be used; the patches then have no label.
+    """
+    here = optical or sar
+    if here is None:
+        return
+    grid = grid_of(root / here.paths[0])
+    codes = class_map(root, classes, grid, refuse)
+    blocks = column_blocks(plan.train_end, plan.val_start, grid.width)
+    for window in patches(grid, plan.side):
+        block = block_of(window, blocks)
+        name = f"{scene}/r{window.row:03d}c{window.column:03d}"
+        row = patch_row(name, f"{scene}/{block.split}", sar, optical, here.paths[0], window, block.area(grid))
+        label = majority(cut(codes, window), plan.classes) if codes is not None else None
+        yield row | {"split": block.split, "scene": scene, plan.label: label}

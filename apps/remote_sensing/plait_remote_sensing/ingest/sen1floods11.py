@@ -12,22 +12,9 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
-from plait_remote_sensing.ingest.scenes import (
-    MSI_BANDS,
-    block_of,
-    class_map,
-    column_blocks,
-    cut,
-    majority,
-    patch_row,
-    patches,
-    stored_optical,
-    stored_sar,
-)
-from plait_remote_sensing.raster import grid_of
+from plait_remote_sensing.ingest.scenes import MSI_BANDS, PatchPlan, scene_rows, stored_optical, stored_sar
 
-SIDE = 32
-TRAIN_END, VAL_START = 9 * SIDE, 11 * SIDE
+PLAN = PatchPlan(side=32, train_end=9 * 32, val_start=11 * 32, label="label_water", classes=(0, 1))
 # The order of the files: B8A stands before B9.
 BANDS = MSI_BANDS
 
@@ -44,18 +31,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
 def _scene(root: Path, scene: str, refuse: Refuse) -> Iterator[Row]:
     sar = stored_sar(root, f"{scene}_S1Hand.tif", ("VV", "VH"), "db", refuse)
     optical = stored_optical(root, [f"{scene}_S2Hand.tif"], BANDS, refuse)
-    here = optical or sar
-    if here is None:
-        return
-    grid = grid_of(root / here.paths[0])
-    codes = class_map(root, f"{scene}_LabelHand.tif", grid, refuse)
-    blocks = column_blocks(TRAIN_END, VAL_START, grid.width)
-    for window in patches(grid, SIDE):
-        block = block_of(window, blocks)
-        name = f"{scene}/r{window.row:03d}c{window.column:03d}"
-        row = patch_row(name, f"{scene}/{block.split}", sar, optical, here.paths[0], window, block.area(grid))
-        label = majority(cut(codes, window), (0, 1)) if codes is not None else None
-        yield row | {"split": block.split, "scene": scene, "label_water": label}
+    yield from scene_rows(root, scene, sar, optical, f"{scene}_LabelHand.tif", PLAN, refuse)
 
 
 LAYOUT = Layout(

@@ -12,25 +12,12 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
-from plait_remote_sensing.ingest.scenes import (
-    MSI_BANDS,
-    block_of,
-    class_map,
-    column_blocks,
-    cut,
-    majority,
-    patch_row,
-    patches,
-    stored_optical,
-    stored_sar,
-)
-from plait_remote_sensing.raster import grid_of
+from plait_remote_sensing.ingest.scenes import MSI_BANDS, PatchPlan, scene_rows, stored_optical, stored_sar
 
-SIDE = 16
-TRAIN_END, VAL_START = 112, 128
 L2A_BANDS = tuple(band for band in MSI_BANDS if band != "B10")
 CLASSES = {1: "water", 2: "trees", 4: "crops", 5: "built area", 7: "snow/ice", 9: "rangeland"}
 """The classes that are used; flooded vegetation, bare ground and cloud are too rare here."""
+PLAN = PatchPlan(side=16, train_end=112, val_start=128, label="label_land_cover", classes=tuple(CLASSES))
 
 
 def read(root: Path, refuse: Refuse) -> Iterator[Row]:
@@ -45,18 +32,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
 def _scene(root: Path, scene: str, refuse: Refuse) -> Iterator[Row]:
     sar = stored_sar(root, f"S1RTC/{scene}.tif", ("VV", "VH"), "db", refuse)
     optical = stored_optical(root, [f"S2L2A/{scene}.tif"], L2A_BANDS, refuse)
-    here = optical or sar
-    if here is None:
-        return
-    grid = grid_of(root / here.paths[0])
-    codes = class_map(root, f"LULC/{scene}.tif", grid, refuse)
-    blocks = column_blocks(TRAIN_END, VAL_START, grid.width)
-    for window in patches(grid, SIDE):
-        block = block_of(window, blocks)
-        name = f"{scene}/r{window.row:03d}c{window.column:03d}"
-        row = patch_row(name, f"{scene}/{block.split}", sar, optical, here.paths[0], window, block.area(grid))
-        label = majority(cut(codes, window), tuple(CLASSES)) if codes is not None else None
-        yield row | {"split": block.split, "scene": scene, "label_land_cover": label}
+    yield from scene_rows(root, scene, sar, optical, f"LULC/{scene}.tif", PLAN, refuse)
 
 
 LAYOUT = Layout(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, override
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plait.encoders.features import Encoder, Features
+from plait.errors import InputError
 from plait.fusion.fusion import Fusion
-from plait.pairs.batch import Batch, Sample, Value, collate
+from plait.pairs.batch import Batch, Sample, Value, collate, modality_of
 
 
 class Model(nn.Module):
@@ -21,47 +22,71 @@ class Model(nn.Module):
         encoders: modality name to its encoder.
         embedding: E, the width of the space that the modalities share.
         fusion: joins the modalities' features; ``None`` for towers that only meet in the shared space.
+        frozen: modalities whose encoders do not learn: they stay in evaluation mode and take no gradient.
+        modality_dropout: while training, the probability with which a fusion is refused each modality of each row;
+            one that a row has is always left.
     """
 
-    def __init__(self, encoders: Mapping[str, Encoder], embedding: int, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        embedding: int,
+        fusion: Fusion | None = None,
+        frozen: Sequence[str] = (),
+        modality_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
-        self.embedding = embedding
+        self.embedding, self.frozen, self.modality_dropout = embedding, tuple(frozen), modality_dropout
         widths = {name: encoder.width for name, encoder in encoders.items()}
         if fusion is not None:
+            fusion.host(encoders)
             widths["fused"] = fusion.width
         self.projectors = nn.ModuleDict({name: projector(width, embedding) for name, width in widths.items()})
+        for name in self.frozen:
+            self.encoders[name].requires_grad_(False)
+
+    @override
+    def train(self, mode: bool = True) -> Model:
+        super().train(mode)
+        for name in self.frozen:
+            self.encoders[name].eval()
+        return self
 
     def encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[name])
+        """The encoder of a modality, or of one of its views."""
+        return cast(Encoder, self.encoders[modality_of(name)])
 
     def encode(self, name: str, value: Value) -> Features:
         """Features of a collated value in which every row is present."""
         return self.encoder(name)(value)
 
-    def features(self, name: str, batch: Batch) -> Features:
-        """Features of all rows of a batch; the encoder sees only those that have the modality.
-
-        Absent rows come out zero and masked, and touch no statistics.
-        """
-        present, value = batch.present[name], batch.values[name]
-        if bool(present.all()):
-            return self.encode(name, value)
-        return self.encode(name, value[present]).spread(present)
+    def projection(self, name: str, features: Tensor) -> Tensor:
+        """Map (..., D) features of a modality, or of ``"fused"``, to the (..., E) shared space, in float32 or better."""
+        projected: Tensor = self.projectors[modality_of(name)](features)
+        # Half precision would move a logit that is scaled by 100 by as much as 0.4.
+        return projected.to(torch.promote_types(projected.dtype, torch.float32))
 
     def project(self, name: str, features: Tensor) -> Tensor:
-        """Map (..., D) features of a modality, or of ``"fused"``, to (..., E) unit vectors, in float32 or better."""
-        projected: Tensor = self.projectors[name](features)
-        # Half precision would move a logit that is scaled by 100 by as much as 0.4.
-        return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=-1)
+        """As `projection`, as unit vectors."""
+        return F.normalize(self.projection(name, features), dim=-1)
 
-    def fuse(self, batch: Batch, features: Callable[[str], Features], names: Sequence[str]) -> Features:
-        """Fused features of a batch from the modalities ``names``, the others withheld."""
+    def fuse(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
+        """Fused features of a batch; ``present`` says of which modality which rows (B,) may be used."""
         if self.fusion is None:
-            raise RuntimeError("This model has no fusion: its recipe says 'fusion: {kind: none}'.")
-        withheld = {name: torch.zeros_like(flags) for name, flags in batch.present.items()}
-        return self.fusion(batch, features, withheld | {name: batch.present[name] for name in names})
+            raise InputError("This model has no fusion, and an objective asks for one: set the recipe's model.fusion.")
+        return self.fusion(batch, features, self._spared(present))
+
+    def _spared(self, present: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Drop modalities at random while training, never a row's last one (ModDrop; Neverova et al., 2016)."""
+        if not self.training or not self.modality_dropout:
+            return present
+        flags = torch.stack([present[name] for name in self.encoders])
+        draw = torch.rand(flags.shape, device=flags.device)
+        luckiest = draw.masked_fill(~flags, -1.0).argmax(dim=0) == torch.arange(len(flags), device=flags.device)[:, None]
+        kept = flags & ((draw >= self.modality_dropout) | luckiest)
+        return {name: kept[index] for index, name in enumerate(self.encoders)}
 
     def collate(
         self,
@@ -70,10 +95,11 @@ class Model(nn.Module):
         groups: Sequence[str],
         refused: Mapping[str, str] | None = None,
         extra: Mapping[str, Callable[[list[Any]], Value]] | None = None,
+        rows: Sequence[int] | None = None,
     ) -> Batch:
         """Join loaded samples into a batch; ``extra`` are an objective's own collators."""
         collators = {name: self.encoder(name).collate for name in self.encoders} | dict(extra or {})
-        return collate(samples, ids, groups, collators, refused)
+        return collate(samples, ids, groups, collators, refused, rows)
 
 
 def projector(width: int, embedding: int) -> nn.Module:

@@ -23,7 +23,11 @@ from plait.fusion.fusion import Fusion
 from plait.model import Model
 from plait.objectives import OBJECTIVES
 from plait.objectives.objective import Objective
+from plait.pairs.batch import modality_of
 from plait.pairs.dataset import Augment, Loader
+from plait.pairs.pairing import PAIRINGS, Pairing
+from plait.pairs.samplers import SAMPLERS, Draw, StepSampler
+from plait.pairs.table import PairTable
 
 type Spec = dict[str, Any]
 """A mapping with a ``kind`` from an allow-list; its other keys are the kind's keyword arguments."""
@@ -57,6 +61,8 @@ class Optimisation:
         weight_decay: on weight matrices only; not on biases, norms and temperatures.
         warmup_steps: steps of linear warm-up.
         clip_norm: the largest gradient norm.
+        encode_chunk: encode so many rows of a process at a time, twice, instead of all at once: the batch of the
+            losses stays whole, at the memory of a chunk (gradient caching). All at once where ``null``.
     """
 
     batch_size: int = 64
@@ -65,15 +71,40 @@ class Optimisation:
     weight_decay: float = 0.05
     warmup_steps: int = 50
     clip_norm: float = 1.0
+    encode_chunk: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSection:
+    """The ``teacher`` section: the running mean of the model's weights, for objectives that learn from one.
+
+    Attributes:
+        momentum: m in theta' <- m theta' + (1 - m) theta (MoCo; He et al., 2020, eq. 2).
+        steps_to_one: over so many steps m rises along a cosine to 1 (BYOL; Grill et al., 2020, section 3.3);
+            constant where ``null``.
+    """
+
+    momentum: float = 0.996
+    steps_to_one: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection:
-    """The ``model`` section: E, and a spec for each encoder and for the fusion (kind ``none`` for none)."""
+    """The ``model`` section.
+
+    Attributes:
+        embedding: E, the width of the shared space.
+        encoders: modality name to the spec of its encoder.
+        fusion: its spec; kind ``none`` for towers that meet in the losses alone.
+        frozen: modalities whose encoders do not learn.
+        modality_dropout: how often a fusion that trains is refused a modality.
+    """
 
     embedding: int = 128
     encoders: dict[str, Spec]
     fusion: Spec = field(default_factory=lambda: {"kind": "none"})
+    frozen: list[str] = field(default_factory=list[str])
+    modality_dropout: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +115,11 @@ class Recipe:
     about: str
     data: Spec = field(default_factory=dict[str, Any])
     augment: Spec = field(default_factory=dict[str, Any])
+    pairing: Spec = field(default_factory=lambda: {"kind": "paired"})
+    batches: Spec = field(default_factory=lambda: {"kind": "shuffled"})
     model: ModelSection
     objectives: list[Spec]
+    teacher: TeacherSection = field(default_factory=TeacherSection)
     optimisation: Optimisation = field(default_factory=Optimisation)
 
     def to_yaml(self) -> str:
@@ -100,8 +134,11 @@ class _Sections:
     about: str
     data: Spec = field(default_factory=dict[str, Any])
     augment: Spec = field(default_factory=dict[str, Any])
+    pairing: Spec = field(default_factory=lambda: {"kind": "paired"})
+    batches: Spec = field(default_factory=lambda: {"kind": "shuffled"})
     model: Spec
     objectives: list[Spec]
+    teacher: Spec = field(default_factory=dict[str, Any])
     optimisation: Spec = field(default_factory=dict[str, Any])
 
 
@@ -158,8 +195,11 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
         about=top["about"],
         data=complete(domain.loader, top["data"], f"{where}, data"),
         augment=complete(domain.augment, top["augment"], f"{where}, augment"),
-        model=ModelSection(embedding=section["embedding"], encoders=encoders, fusion=fusion),
+        pairing=complete_kind(PAIRINGS, top["pairing"], f"{where}, pairing"),
+        batches=complete_kind(SAMPLERS, top["batches"], f"{where}, batches", given=("table", "draw")),
+        model=ModelSection(**section | {"encoders": encoders, "fusion": fusion}),
         objectives=objectives,
+        teacher=TeacherSection(**complete(TeacherSection, top["teacher"], f"{where}, teacher")),
         optimisation=Optimisation(**complete(Optimisation, top["optimisation"], f"{where}, optimisation")),
     )
 
@@ -174,7 +214,10 @@ def build_model(recipe: Recipe, domain: Domain) -> Model:
         if "encoder" in spec:
             spec["encoder"] = _build(allowed, spec["encoder"])
         fusion = _build(FUSIONS, spec, modalities={name: encoder.width for name, encoder in encoders.items()})
-    return Model(encoders, recipe.model.embedding, fusion)
+    for name in recipe.model.frozen:
+        if name not in encoders:
+            raise InputError(f"Recipe '{recipe.name}', model.frozen: '{name}' has no encoder; there is {', '.join(encoders)}.")
+    return Model(encoders, recipe.model.embedding, fusion, recipe.model.frozen, recipe.model.modality_dropout)
 
 
 def build_objectives(recipe: Recipe, domain: Domain) -> list[tuple[Objective, float]]:
@@ -184,7 +227,7 @@ def build_objectives(recipe: Recipe, domain: Domain) -> list[tuple[Objective, fl
         spec = dict(spec)
         weight = float(spec.pop("weight"))
         objective = _build(OBJECTIVES | dict(domain.objectives), spec)
-        for name in objective.modalities:
+        for name in map(modality_of, objective.modalities):
             if name not in recipe.model.encoders:
                 raise InputError(
                     f"Recipe '{recipe.name}', objectives[{index}]: '{name}' has no encoder; "
@@ -192,6 +235,16 @@ def build_objectives(recipe: Recipe, domain: Domain) -> list[tuple[Objective, fl
                 )
         built.append((objective, weight))
     return built
+
+
+def build_pairing(recipe: Recipe) -> Pairing:
+    """Build what a recipe does to the pairing of a table's rows before it trains on them."""
+    return _build(PAIRINGS, recipe.pairing)
+
+
+def build_batches(recipe: Recipe, table: PairTable, draw: Draw) -> StepSampler:
+    """Build the sampler that says which rows make up each step."""
+    return _build(SAMPLERS, recipe.batches, table=table, draw=draw)
 
 
 def complete_kind(
@@ -223,7 +276,7 @@ def complete(target: Callable[..., Any], values: object, where: str, given: Sequ
         wanted = name in known and parameter.default is parameter.empty and not _has_default_factory(target, name)
         if wanted and name not in values:
             raise InputError(f"{where}: the key '{name}' is missing: add it.")
-    return _typed(target, cast(Spec, values), where, given)
+    return _typed(target, cast(Spec, values), where, given) if known else {}
 
 
 def _typed(target: Callable[..., Any], values: Spec, where: str, given: Sequence[str]) -> Spec:

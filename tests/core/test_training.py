@@ -57,11 +57,11 @@ def test_the_loss_falls(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -
 def test_a_resumed_run_is_the_unbroken_run(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
     whole = run(toy, toy_table, tmp_path / "whole")
 
-    def stop(self: object, batch: object, seen: list[int] = []) -> object:  # noqa: B006
+    def stop(self: object, batch: object, seed: object, seen: list[int] = []) -> object:  # noqa: B006
         seen.append(1)
         if len(seen) == 17:
             raise KeyboardInterrupt
-        return original(self, batch)
+        return original(self, batch, seed)
 
     from plait.training.learner import Learner
 

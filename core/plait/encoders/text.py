@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from plait.encoders.features import Encoder, Features
+from plait.encoders.features import Features
 from plait.encoders.pooling import masked_mean
+from plait.encoders.token_encoder import Between, TokenEncoder
 from plait.encoders.wordpiece import train_wordpiece
 from plait.errors import InputError
 from plait.pairs.batch import Padded, Value, pad
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class Text(Encoder):
+class Text(TokenEncoder):
     """A BERT (Devlin et al., 2019); ``pooled`` is the mean of all tokens, [CLS] and [SEP] among them.
 
     Takes texts (``collate`` tokenises them) as token ids (B, T) with their mask. An empty text is [CLS][SEP].
@@ -53,13 +54,61 @@ class Text(Encoder):
             self.network: Any = _new_bert(layers, width, heads, vocabulary, max_tokens)
         else:
             self.network, self.tokenizer = _from_folder(Path(folder), max_tokens)
-        self.width = int(self.network.config.hidden_size)
+        config = self.network.config
+        self.width, self.depth, self.vocab_size = config.hidden_size, config.num_hidden_layers, config.vocab_size
 
-    def forward(self, value: Value) -> Features:
+    def embed(self, value: Value, hidden: Tensor | None = None) -> Padded:
+        """(B, T, D) word vectors; their places are added by ``mix``, from the first token on."""
         if not isinstance(value, Padded):
             raise InputError("A text encoder was given something else than texts: choose another kind for it.")
-        tokens: Tensor = self.network(input_ids=value.values, attention_mask=value.mask.long()).last_hidden_state
-        return Features(tokens, value.mask, masked_mean(tokens, value.mask))
+        ids = value.values if hidden is None else value.values.masked_fill(hidden, self.mask_id)
+        return Padded(self.network.get_input_embeddings()(ids), value.mask)
+
+    def mix(self, tokens: Padded, grid: tuple[int, int] | None = None, between: Between | None = None) -> Features:
+        places = getattr(self.network.config, "max_position_embeddings", tokens.values.shape[1])
+        if tokens.values.shape[1] > places:
+            raise InputError(
+                f"The text encoder has {places} places and was given {tokens.values.shape[1]} tokens (words and what was "
+                "put before them): lower max_tokens, or give the other modality coarser tokens."
+            )
+        hooks = [] if between is None else [_before(self._blocks[level], level, between) for level in range(self.depth)]
+        try:
+            said = self.network(
+                inputs_embeds=tokens.values, attention_mask=tokens.mask.long(), output_hidden_states=True
+            )
+        finally:
+            for hook in hooks:
+                hook.remove()
+        mixed: Tensor = said.last_hidden_state
+        pooled = masked_mean(mixed, tokens.mask)
+        return Features(mixed, tokens.mask, pooled, grid, tokens.values, tuple(said.hidden_states[1:]))
+
+    @property
+    def mask_id(self) -> int:
+        """The id of the mask token; raises `InputError` for a vocabulary that has none."""
+        if "mask" not in self.special:
+            raise InputError("This text encoder's vocabulary has no mask token: words cannot be hidden from it.")
+        return self.special["mask"]
+
+    @property
+    def special(self) -> dict[str, int]:
+        """The ids of the tokens that are no words, by name: pad, unk, cls, sep, mask; those that there are."""
+        if self.tokenizer is None:
+            return {}
+        names = {"pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>"), "cls": ("[CLS]", "<s>"), "sep": ("[SEP]", "</s>"),
+                 "mask": ("[MASK]", "<mask>")}  # fmt: skip
+        ids = {name: [self.tokenizer.token_to_id(text) for text in texts] for name, texts in names.items()}
+        return {name: next(i for i in found if i is not None) for name, found in ids.items() if found != [None, None]}
+
+    @property
+    def _blocks(self) -> nn.ModuleList:
+        """The blocks of the network; raises `InputError` for an architecture in which they lie elsewhere."""
+        try:
+            return self.network.encoder.layer
+        except AttributeError as error:
+            raise InputError(
+                f"Nothing can be put between the blocks of a {type(self.network).__name__}: give a BERT-like model."
+            ) from error
 
     def collate(self, samples: Sequence[str]) -> Padded:
         """Tokenise texts into `Padded` (B, T) int64 ids; raises `InputError` before ``fit``."""
@@ -84,6 +133,15 @@ class Text(Encoder):
         from tokenizers import Tokenizer
 
         self.tokenizer = Tokenizer.from_str(state.cpu().numpy().tobytes().decode()) if len(state) else None
+
+
+def _before(block: nn.Module, level: int, between: Between) -> Any:
+    """Have a block see what ``between`` makes of its input; gives a handle whose ``remove`` ends it."""
+
+    def change(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (between(level, inputs[0]), *inputs[1:])
+
+    return block.register_forward_pre_hook(change)
 
 
 def _new_bert(layers: int, width: int, heads: int, vocabulary: int, max_tokens: int) -> Any:

@@ -68,3 +68,22 @@ def effective_rank(x: ArrayLike) -> float:
         return float("nan")
     share = singular[singular > 0] / total
     return float(np.exp(-np.sum(share * np.log(share))))
+
+
+def spread(x: ArrayLike) -> float:
+    """Mean squared distance of unit vectors from their mean, in [0, 1]: 0 where all are one point.
+
+    Args:
+        x: (N, D) embeddings.
+    """
+    return float(1.0 - np.square(unit_rows(x).mean(axis=0)).sum())
+
+
+def is_collapsed(x: ArrayLike, least_spread: float = 0.01) -> bool:
+    """Whether a batch's embeddings are, all but, one point: what a training without negatives may fall into.
+
+    Args:
+        x: (N, D) embeddings; fewer than two rows are never collapsed.
+        least_spread: what `spread` must reach.
+    """
+    return len(np.asarray(x)) > 1 and spread(x) < least_spread

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
 
-from plait.encoders.features import Features
+from plait.encoders.features import Encoder, Features
+from plait.errors import InputError
 from plait.pairs.batch import Batch
 
 
@@ -19,9 +21,19 @@ class Fusion(nn.Module):
 
     Attributes:
         width: D of the fused features.
+        reads_features: false where it looks at the batch's values instead, and so cannot be shown other features.
     """
 
     width: int
+    reads_features: bool = True
+
+    def host(self, encoders: Mapping[str, Encoder]) -> None:
+        """Take the encoder that it runs itself; called once, before any weight is trained or loaded.
+
+        Raises:
+            InputError: where that encoder cannot be run in this way.
+        """
+        del encoders
 
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         """Fuse a batch.
@@ -33,3 +45,18 @@ class Fusion(nn.Module):
             present: modality name to (B,) bool, the rows in which it may be used; all false where withheld.
         """
         raise NotImplementedError
+
+
+def any_present(present: Mapping[str, Tensor], names: Iterable[str]) -> Tensor:
+    """(B,) bool: the rows that have at least one of the modalities."""
+    return torch.stack([present[name] for name in names]).any(dim=0)
+
+
+def all_but(modalities: Mapping[str, int], into: str) -> dict[str, int]:
+    """The modalities that are fused into one of them; raises `InputError` where it is none of them, or the only one."""
+    if into not in modalities or len(modalities) < 2:
+        raise InputError(
+            f"The fusion joins other modalities into '{into}' and there is {', '.join(modalities)}: "
+            f"set into to one of at least two."
+        )
+    return {name: width for name, width in modalities.items() if name != into}

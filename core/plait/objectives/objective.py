@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from plait.model import Model
 from plait.objectives.step import Step
 from plait.pairs.batch import Value
 
@@ -22,9 +23,24 @@ class Objective(nn.Module):
     """Entries of a sample that it needs beside the encoded modalities, and how to join them in a batch."""
 
     modalities: tuple[str, ...] = ()
-    """The modalities that it reads, for a recipe to be checked before anything is computed."""
+    """The modalities, or views of them such as ``image:2``, that it reads: checked before anything is computed."""
+
+    needs_teacher: bool = False
+    """Whether it reads ``step.teacher``."""
+
+    def prepare(self, model: Model, rows: int) -> None:
+        """Called once before training: make what depends on the model (heads) or on the data (a bank).
+
+        Args:
+            model: with its encoders fitted.
+            rows: how many rows are trained on; ``step.rows`` counts them.
+
+        Raises:
+            InputError: where the model does not fit the objective.
+        """
 
     def forward(self, step: Step) -> dict[str, Tensor]:
+        """Named scalar losses of one step. It changes no buffer: what is to be kept is written by `after_step`."""
         raise NotImplementedError
 
     def after_step(self) -> None:

@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
+from collections.abc import Mapping
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from plait.encoders.features import Features
+from plait.encoders.features import Features, no_features
+from plait.errors import InputError
 from plait.model import Model
 from plait.objectives.gather import gather
-from plait.pairs.batch import Batch, Padded
+from plait.pairs.batch import Batch, Padded, Value
 
 type View = str | tuple[str, ...]
-"""A modality's own tower, or the fused representation of a set of modalities with the others withheld."""
+"""A modality's own tower (or ``image:2``, its second augmented view), or the fused representation of a set of
+modalities with the others withheld."""
 
 
 class Step:
     """A batch and a model; whatever is asked for twice is computed once.
 
     Contrastive, matching and masked losses on one step therefore pay for one clean forward pass.
+
+    Args:
+        model: the model that learns.
+        batch: this process's rows.
+        teacher: the model that ``step.teacher`` sees the batch with; none of its parameters takes a gradient.
+        seed: the run's seed and the step's number, of which all that is random here is a function.
+        encode_chunk: encode so many rows at a time and forget what happened inside; the backward pass does it again,
+            with the same random draws. The gradient is that of the whole batch, the memory that of a chunk
+            (gradient caching; Gao et al., 2021).
     """
 
-    def __init__(self, model: Model, batch: Batch) -> None:
-        self.model, self.batch = model, batch
+    def __init__(
+        self,
+        model: Model,
+        batch: Batch,
+        teacher: Model | None = None,
+        seed: tuple[int, int] = (0, 0),
+        encode_chunk: int | None = None,
+    ) -> None:
+        self.model, self.batch, self.seed = model, batch, seed
+        self._teacher, self._encode_chunk = teacher, encode_chunk
         self._features: dict[str, Features] = {}
         self._fused: dict[tuple[str, ...], Features] = {}
-        self._embeddings: dict[View, Tensor] = {}
+        self._projections: dict[View, Tensor] = {}
+
+    @cached_property
+    def teacher(self) -> Step:
+        """The same batch as the teacher sees it, without gradient."""
+        if self._teacher is None:
+            raise RuntimeError("This step has no teacher: the objective must say needs_teacher = True.")
+        return Step(self._teacher, self.batch, seed=self.seed, encode_chunk=self._encode_chunk)
+
+    @property
+    def rows(self) -> Tensor:
+        """(B,) int64 place of each row in the table that is trained on."""
+        if self.batch.rows is None:
+            raise RuntimeError("This batch does not know its rows' places: collate it with rows.")
+        return self.batch.rows
 
     def present(self, view: View) -> Tensor:
         """(B,) bool: the rows that have the modality, or every modality of the set."""
@@ -34,30 +72,62 @@ class Step:
         return torch.stack([self.batch.present[name] for name in names]).all(dim=0)
 
     def features(self, name: str) -> Features:
-        """The encoder's features of a modality that at least one row has; absent rows are zero and masked."""
+        """The encoder's features of a modality; absent rows are zero and masked."""
         if name not in self._features:
-            self._features[name] = self.model.features(name, self.batch)
+            self._features[name] = self.encode(name, self.batch.values.get(name))
         return self._features[name]
+
+    def encode(self, name: str, value: Value | None, present: Tensor | None = None) -> Features:
+        """Features of a value of a modality that was changed; absent rows are zero and masked.
+
+        Args:
+            name: the modality.
+            value: (B, ...), row by row as in the batch; ``None`` where no row has it.
+            present: (B,) bool, the rows to encode; those of the batch that have the modality where ``None``.
+        """
+        present = self.batch.present[name] if present is None else present
+        if value is None or not bool(present.any()):
+            return no_features(self._weight, len(self.batch), self.model.encoder(name).width)
+        return self._encode(name, value if bool(present.all()) else value[present]).spread(present)
 
     def fused(self, names: tuple[str, ...] | None = None) -> Features:
         """The fused features from the modalities ``names`` (all where ``None``), the others withheld."""
         names = tuple(self.model.encoders) if names is None else names
         if names not in self._fused:
-            self._fused[names] = self.model.fuse(self.batch, self.features, names)
+            self._fused[names] = self.fuse({}, names)
         return self._fused[names]
+
+    def fuse(
+        self,
+        replaced: Mapping[str, Features],
+        names: tuple[str, ...] | None = None,
+        present: Mapping[str, Tensor] | None = None,
+    ) -> Features:
+        """Fuse with the features of some modalities replaced, say by masked ones, or by those of other rows.
+
+        Args:
+            replaced: modality name to its (B, ...) features.
+            names: the modalities to fuse, all where ``None``; the others are withheld.
+            present: modality name to (B,) bool, where it differs from the batch's.
+        """
+        if replaced and self.model.fusion is not None and self.model.fusion.reads_values:
+            kind = type(self.model.fusion).__name__
+            raise InputError(f"{kind} reads the inputs and not their features, so nothing can be hidden from it: choose another fusion.")
+        flags = self.batch.present | dict(present or {})
+        names = tuple(self.model.encoders) if names is None else names
+        flags = {name: flags[name] & (name in names) for name in self.model.encoders}
+        return self.model.fuse(self.batch, lambda name: replaced.get(name) or self.features(name), flags)
+
+    def projection(self, view: View) -> Tensor:
+        """(B, E) places in the shared space, not normalised; where ``present(view)`` is false they mean nothing."""
+        if view not in self._projections:
+            name, features = (view, self.features(view)) if isinstance(view, str) else ("fused", self.fused(view))
+            self._projections[view] = self.model.projection(name, features.pooled)
+        return self._projections[view]
 
     def embedding(self, view: View) -> Tensor:
         """(B, E) unit vectors in the shared space; the rows where ``present(view)`` is false mean nothing."""
-        if view not in self._embeddings:
-            if isinstance(view, str):
-                self._embeddings[view] = self.model.project(view, self.features(view).pooled)
-            else:
-                self._embeddings[view] = self.model.project("fused", self.fused(view).pooled)
-        return self._embeddings[view]
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, in rank order, with gradient."""
-        return gather(rows)
+        return torch.nn.functional.normalize(self.projection(view), dim=-1)
 
     def pairs(self, first: View, second: View) -> tuple[Tensor, Tensor, Tensor] | None:
         """The embeddings of two views over all processes, for the rows that have both.
@@ -65,23 +135,47 @@ class Step:
         Returns:
             (P, E), (P, E) and the (P,) positions among all rows; ``None`` where no row of any process has both.
         """
-        both = self.present(first) & self.present(second)
-        paired = self.gather(both)
+        paired = self.gather(self.present(first) & self.present(second))
         if not bool(paired.any()):
             return None
-        rows = [self.gather(self._rows(view)) for view in (first, second)]
+        rows = [self.gather(self.embedding(view)) for view in (first, second)]
         return rows[0][paired], rows[1][paired], paired.nonzero().squeeze(1)
 
-    def _rows(self, view: View) -> Tensor:
-        """The embedding, or zeros on the process whose part of the batch lacks the view altogether.
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, in rank order, with gradient; every process must call it."""
+        return gather(rows)
 
-        The zeros require a gradient, so that this process, too, takes part in the gather's backward pass.
+    def gather_features(self, features: Features) -> Features:
+        """The features of all processes' rows, with gradient; every process must call it."""
+        length = int(self.gather(torch.tensor([features.mask.shape[1]], device=features.mask.device)).max())
+        more = (0, length - features.mask.shape[1])
+        tokens = torch.nn.functional.pad(features.tokens, (0, 0, *more))
+        mask = torch.nn.functional.pad(features.mask, more)
+        return Features(self.gather(tokens), self.gather(mask), self.gather(features.pooled), features.grid)
+
+    def mean(self, losses: Tensor, counted: Tensor) -> Tensor:
+        """The mean of (B,) losses over the counted rows (B,) of all processes; zero where none is counted."""
+        flags = self.gather(counted)
+        kept = self.gather(losses.masked_fill(~counted, 0.0) + self.nothing())[flags]
+        return kept.sum() / max(len(kept), 1)
+
+    def nothing(self) -> Tensor:
+        """Zero, joined to the graph, so that a step in which there is nothing to learn has a finite gradient."""
+        return self._weight.flatten()[0] * 0.0
+
+    def uniform(self, salt: str, *shape: int) -> Tensor:
+        """(B, *shape) draws in [0, 1), a function of the seed, the step, ``salt`` and the row alone.
+
+        The same row draws the same on one process and on eight.
         """
-        if bool(self.present(view).any()):
-            return self.embedding(view)
-        weight = next(self.model.parameters())
-        dtype = torch.promote_types(weight.dtype, torch.float32)
-        return torch.zeros(len(self.batch), self.model.embedding, dtype=dtype, device=weight.device, requires_grad=True)
+        words = [*self.seed, zlib.crc32(salt.encode())]
+        draws = [np.random.default_rng([*words, row]).random(shape, np.float32) for row in self.rows.tolist()]
+        return torch.from_numpy(np.stack(draws)).to(self.rows.device)
+
+    def generator(self, salt: str) -> torch.Generator:
+        """A generator on the CPU that is the same on every process, for draws over the gathered batch."""
+        words = np.random.SeedSequence([*self.seed, zlib.crc32(salt.encode())]).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
 
     def keys(self, name: str) -> Tensor:
         """(B,) int64: equal for rows whose value of modality ``name`` is equal, over all processes.
@@ -101,3 +195,30 @@ class Step:
             keys.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True))
         device = self.batch.present[name].device
         return self.gather(torch.tensor(keys, dtype=torch.int64, device=device))
+
+    @property
+    def _weight(self) -> Tensor:
+        """A parameter that learns: gives type and device, and joins what has no other tie to the graph."""
+        return next(parameter for parameter in self.model.projectors.parameters())
+
+    def _encode(self, name: str, value: Value) -> Features:
+        """Encode rows that all have the modality, chunk by chunk where so asked."""
+        size = self._encode_chunk
+        if size is None or len(value) <= size or not torch.is_grad_enabled():
+            return self.model.encode(name, value)
+        places = torch.arange(len(value), device=self._weight.device).split(size)
+        parts = [checkpoint(self.model.encode, name, value[rows], use_reentrant=False) for rows in places]
+        return join_features(parts)
+
+
+def join_features(parts: list[Features]) -> Features:
+    """The rows of several features whose tokens are of one length."""
+    columns = zip(*(part.layers for part in parts), strict=True)
+    return Features(
+        torch.cat([part.tokens for part in parts]),
+        torch.cat([part.mask for part in parts]),
+        torch.cat([part.pooled for part in parts]),
+        parts[0].grid,
+        None if parts[0].embedded is None else torch.cat([part.embedded for part in parts if part.embedded is not None]),
+        tuple(torch.cat(column) for column in columns),
+    )

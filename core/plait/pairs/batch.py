@@ -60,6 +60,9 @@ class Batch:
     ``values[name]`` has one row an instance, zero where the instance lacks the modality; a modality that
     the whole batch lacks has no entry. ``present[name]`` is (B,) bool and always there. ``refused`` names
     the rows that could not be read, each with its one-sentence cause; such a row has no modality at all.
+    ``rows`` is (B,) int64, the place of each row in the table that is trained on.
+
+    A name such as ``image:2`` is the second, independently augmented view of the modality ``image``.
     """
 
     ids: tuple[str, ...]
@@ -67,6 +70,7 @@ class Batch:
     values: dict[str, Value]
     present: dict[str, Tensor]
     refused: dict[str, str] = field(default_factory=dict[str, str])
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +82,7 @@ class Batch:
             {name: value.to(device) for name, value in self.values.items()},
             {name: flags.to(device) for name, flags in self.present.items()},
             self.refused,
+            None if self.rows is None else self.rows.to(device),
         )
 
 
@@ -87,6 +92,7 @@ def collate(
     groups: Sequence[str],
     collators: Mapping[str, Callable[[list[Any]], Value]],
     refused: Mapping[str, str] | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Batch:
     """Make one batch of samples, in which any modality of any row may be missing.
 
@@ -96,12 +102,23 @@ def collate(
     values: dict[str, Value] = {}
     present: dict[str, Tensor] = {}
     for name, join in collators.items():
-        rows = [row for row, sample in enumerate(samples) if sample.get(name) is not None]
+        having = [row for row, sample in enumerate(samples) if sample.get(name) is not None]
         present[name] = torch.zeros(len(samples), dtype=torch.bool)
-        present[name][rows] = True
-        if rows:
-            values[name] = _spread(join([samples[row][name] for row in rows]), present[name])
-    return Batch(tuple(ids), tuple(groups), values, present, dict(refused or {}))
+        present[name][having] = True
+        if having:
+            values[name] = _spread(join([samples[row][name] for row in having]), present[name])
+    places = None if rows is None else torch.tensor(list(rows), dtype=torch.int64)
+    return Batch(tuple(ids), tuple(groups), values, present, dict(refused or {}), places)
+
+
+def modality_of(view: str) -> str:
+    """The modality of which ``view`` is a view: ``image`` of ``image:2``."""
+    return view.partition(":")[0]
+
+
+def number_of(view: str) -> int:
+    """Which of a modality's augmented views it is: 2 of ``image:2``, 1 of ``image``."""
+    return int(view.partition(":")[2] or 1)
 
 
 def _spread(value: Value, present: Tensor) -> Value:

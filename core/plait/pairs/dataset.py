@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from plait.errors import InputError
-from plait.pairs.batch import Sample
+from plait.pairs.batch import Sample, modality_of, number_of
 from plait.pairs.layout import Row
 from plait.pairs.table import PairTable
 
@@ -40,6 +41,7 @@ class Item(NamedTuple):
     sample: Sample
     id: str
     group: str
+    row: int
     refused: str | None
 
 
@@ -52,7 +54,8 @@ class PairDataset(Dataset[Item]):
     Args:
         table: the rows.
         loader: reads a row.
-        names: what to load: modalities, and whatever else an objective asks for.
+        names: what to load: modalities, and whatever else an objective asks for. ``image:2`` is a second view of
+            ``image``, augmented anew; a column ``label_...`` is a number, and not the loader's business.
         augment: changes a sample while training; ``None`` for evaluation.
         seed: of the augmentation.
     """
@@ -65,8 +68,13 @@ class PairDataset(Dataset[Item]):
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
-        self.table, self.loader, self.names = table, loader, tuple(names)
-        self.augment, self.seed = augment, seed
+        self.table, self.loader, self.augment, self.seed = table, loader, augment, seed
+        self.labels = tuple(name for name in names if name.startswith("label_"))
+        self.views: dict[int, list[str]] = {1: []}
+        for name in names:
+            if name not in self.labels:
+                self.views.setdefault(number_of(name), []).append(modality_of(name))
+        self.names = tuple(dict.fromkeys(name for view in self.views.values() for name in view))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -75,9 +83,19 @@ class PairDataset(Dataset[Item]):
         row_index, epoch = index if isinstance(index, tuple) else (index, 0)
         row = self.table.row(row_index)
         try:
-            sample = self.loader(row, self.table.root, self.names)
+            loaded = self.loader(row, self.table.root, self.names)
         except InputError as error:
-            return Item({}, row["id"], row["group"], str(error))
-        if self.augment is not None:
-            sample = self.augment(sample, np.random.default_rng([self.seed, epoch, row_index]))
-        return Item(sample, row["id"], row["group"], None)
+            return Item({}, row["id"], row["group"], row_index, str(error))
+        sample: Sample = {}
+        for view, names in self.views.items():
+            seen = loaded
+            if self.augment is not None:
+                words = [self.seed, epoch, row_index] + ([view] if view > 1 else [])
+                seen = self.augment(dict(loaded), np.random.default_rng(words))
+            if view == 1:
+                sample |= seen
+            else:
+                sample |= {f"{name}:{view}": seen.get(name) for name in names}
+        for name in self.labels:
+            sample[name] = None if row.get(name) is None else torch.tensor(float(row[name]))
+        return Item(sample, row["id"], row["group"], row_index, None)

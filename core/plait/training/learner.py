@@ -1,4 +1,4 @@
-"""Model and objectives in one module: its forward pass is a whole training step, so that any strategy can wrap it."""
+"""Model, objectives and teacher in one module: its forward pass is a whole training step, for any strategy to wrap."""
 
 from __future__ import annotations
 
@@ -11,19 +11,42 @@ from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
 from plait.pairs.batch import Batch, Value
+from plait.recipes import TeacherSection
+from plait.training.teacher import Teacher
 
 
 class Learner(nn.Module):
-    """``learner(batch)`` gives the weighted sum of all losses and, for the log, each loss by name."""
+    """``learner(batch, seed)`` gives the weighted sum of all losses and, for the log, each loss by name.
 
-    def __init__(self, model: Model, objectives: Sequence[tuple[Objective, float]]) -> None:
+    Args:
+        model: with its encoders fitted.
+        objectives: each with its weight; they are prepared here.
+        rows: how many rows are trained on.
+        teacher: how a teacher follows the model, where an objective needs one.
+        encode_chunk: as for `Step`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        objectives: Sequence[tuple[Objective, float]],
+        rows: int,
+        teacher: TeacherSection | None = None,
+        encode_chunk: int | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
+        for objective, _ in objectives:
+            objective.prepare(model, rows)
         self.objectives = nn.ModuleList([objective for objective, _ in objectives])
         self.weights = [weight for _, weight in objectives]
+        needed = any(objective.needs_teacher for objective, _ in objectives)
+        self.teacher = Teacher(model, teacher or TeacherSection()) if needed else None
+        self.encode_chunk = encode_chunk
 
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        step = Step(self.model, batch)
+    def forward(self, batch: Batch, seed: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor]]:
+        teacher = None if self.teacher is None else self.teacher.model
+        step = Step(self.model, batch, teacher, seed, self.encode_chunk)
         total, named = 0.0, dict[str, Tensor]()
         for objective, weight in zip(self.objectives, self.weights, strict=True):
             losses: dict[str, Tensor] = objective(step)
@@ -34,10 +57,12 @@ class Learner(nn.Module):
     def after_step(self) -> None:
         for objective in self.objectives:
             cast(Objective, objective).after_step()
+        if self.teacher is not None:
+            self.teacher.follow(self.model)
 
-    @property
-    def collators(self) -> dict[str, Callable[[list[Any]], Value]]:
-        """What the objectives ask of a batch beside the encoded modalities."""
-        return {
-            name: join for objective in self.objectives for name, join in cast(Objective, objective).collators.items()
-        }
+
+def collators(model: Model, objectives: Sequence[Objective]) -> dict[str, Callable[[list[Any]], Value]]:
+    """How to join what objectives ask of a batch beside the encoded modalities: further views, extra entries."""
+    views = [name for objective in objectives for name in objective.modalities if ":" in name]
+    joins = {name: cast(Callable[[list[Any]], Value], model.encoder(name).collate) for name in views}
+    return joins | {name: join for objective in objectives for name, join in objective.collators.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,15 +23,23 @@ from torch.utils.data import DataLoader
 from plait.encoders.features import Encoder
 from plait.errors import InputError
 from plait.model import Model
-from plait.pairs.batch import Batch
+from plait.pairs.batch import Batch, Value
 from plait.pairs.dataset import Item, Loader, PairDataset
-from plait.pairs.samplers import StepSampler
+from plait.pairs.samplers import Draw
 from plait.pairs.table import PairTable
 from plait.progress import progress
-from plait.recipes import Domain, Optimisation, Recipe, build_model, build_objectives
+from plait.recipes import (
+    Domain,
+    Optimisation,
+    Recipe,
+    build_batches,
+    build_model,
+    build_objectives,
+    build_pairing,
+)
 from plait.training.checkpoint import FILE as CHECKPOINT
 from plait.training.checkpoint import load_checkpoint, save_checkpoint
-from plait.training.learner import Learner
+from plait.training.learner import Learner, collators
 from plait.training.run_folder import METRICS, write_run
 from plait.training.schedule import learning_rate
 
@@ -89,7 +97,7 @@ def pretrain(
             being finite.
     """
     hardware = hardware or Hardware()
-    rows = table.where_split("train")
+    rows = build_pairing(recipe)(table.where_split("train"), seed)
     if not len(rows):
         raise InputError(f"{table.where} has no row in split 'train': there is nothing to train on.")
     steps = max_steps or recipe.optimisation.steps
@@ -101,21 +109,23 @@ def pretrain(
 
     torch.manual_seed(seed)
     loader = domain.loader(**recipe.data)
-    learner = Learner(build_model(recipe, domain), build_objectives(recipe, domain))
-    model = learner.model
+    model, objectives = build_model(recipe, domain), build_objectives(recipe, domain)
     fit_encoders(model, rows, loader, quiet=rank != 0)
+    learner = Learner(model, objectives, len(rows), recipe.teacher, recipe.optimisation.encode_chunk)
     optimizer = torch.optim.AdamW(parameter_groups(learner, recipe.optimisation), lr=recipe.optimisation.learning_rate)
     wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, optimizer))
 
     start = _prepare_folder(fabric, run, wrapped, optimizer, resume, steps)
-    names = tuple(dict.fromkeys([*model.encoders, *learner.collators]))
+    extra = collators(model, [objective for objective, _ in objectives])
+    names = tuple(dict.fromkeys([*model.encoders, *extra]))
     dataset = PairDataset(rows, loader, names, domain.augment(**recipe.augment), seed)
-    sampler = StepSampler(len(rows), batch_size, seed, steps, start, rank, world)
+    draw = Draw(batch_size=batch_size, seed=seed, steps=steps, start=start, rank=rank, world=world)
+    sampler = build_batches(recipe, rows, draw)
     batches = DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=hardware.workers,
-        collate_fn=lambda items: join(items, learner),
+        collate_fn=lambda items: join(items, model, extra),
         multiprocessing_context="fork" if hardware.workers else None,
     )
     refused: dict[str, str] = {}
@@ -129,7 +139,7 @@ def pretrain(
             rate = learning_rate(step, recipe.optimisation, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            total, named = wrapped(batch.to(fabric.device))
+            total, named = wrapped(batch.to(fabric.device), (seed, step))
             if not bool(torch.isfinite(total)):
                 raise InputError(_not_finite(step, named, batch))
             fabric.backward(total)
@@ -155,12 +165,12 @@ def pretrain(
     return run
 
 
-def join(items: Sequence[Item], learner: Learner) -> Batch:
+def join(items: Sequence[Item], model: Model, extra: Mapping[str, Callable[[list[Any]], Value]]) -> Batch:
     """Collate loaded rows into a batch, with what the objectives ask for beside the encoded modalities."""
     refused = {item.id: item.refused for item in items if item.refused is not None}
-    samples = [item.sample for item in items]
+    samples, rows = [item.sample for item in items], [item.row for item in items]
     ids, groups = [item.id for item in items], [item.group for item in items]
-    return learner.model.collate(samples, ids, groups, refused, learner.collators)
+    return model.collate(samples, ids, groups, refused, extra, rows)
 
 
 def fit_encoders(model: Model, rows: PairTable, loader: Loader, quiet: bool = False) -> None:

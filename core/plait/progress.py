@@ -33,6 +33,11 @@ def progress(label: str, total: int, quiet: bool = False) -> Generator[Advance]:
         yield _lines(label, total)
 
 
+def warn(text: str) -> None:
+    """Say on standard error what a user should know before the work is done."""
+    print(f"plait: {text}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def _bar(label: str, total: int) -> Generator[Advance]:
     from rich.console import Console

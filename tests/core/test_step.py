@@ -15,6 +15,7 @@ from plait.encoders.features import Encoder, Features
 from plait.model import Model
 from plait.objectives import InfoNCE, Objective, SigLIP, Step
 from plait.objectives.gather import gather
+from plait.objectives.step import join_features
 from plait.pairs.batch import Batch
 
 
@@ -99,53 +100,120 @@ def test_equal_texts_are_positives() -> None:
     assert len(set(without.tolist())) == 4
 
 
-OBJECTIVES = {
-    "info_nce": lambda: InfoNCE(["a", "b", "c"], first_to_second=0.75),
-    "info_nce_equal": lambda: InfoNCE(["a", "b"], equal="c"),
-    "siglip": lambda: SigLIP(["a", "b"], equal="c"),
-}
-MISSING = {"a": [1], "b": [6, 7], "c": []}
+class Dropped(Linear):
+    """With dropout, so that a second pass that drew anew would be another function."""
+
+    def forward(self, value: Tensor) -> Features:  # type: ignore[override]
+        features = super().forward(value)
+        pooled = torch.nn.functional.dropout(features.pooled, 0.4, self.training)
+        return Features(pooled[:, None], features.mask, pooled)
 
 
-def joint() -> Batch:
-    whole = batch(8, MISSING)
-    value = tensor(whole, "c")
-    value[5] = value[0]
-    return whole
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_gradient_caching_is_the_whole_batch_with_dropout(chunk: int) -> None:
+    """The reference keeps the graph of every chunk; what is forgotten and done again must draw the same dropout."""
+
+    def net() -> Model:
+        torch.manual_seed(0)
+        return Model({"a": Dropped(3), "b": Dropped(4)}, 6).double()
+
+    whole = batch(8, {"b": [2]})
+    cached, kept = net(), net()
+    torch.manual_seed(7)
+    InfoNCE(["a", "b"])(Step(cached, whole, encode_chunk=chunk))["info_nce/a~b"].backward()
+    torch.manual_seed(7)
+    said = {
+        name: join_features(
+            [
+                kept.encode(name, tensor(whole, name)[there][rows])
+                for rows in torch.arange(int(there.sum())).split(chunk)
+            ]
+        )
+        for name, there in whole.present.items()
+        if name != "c"
+    }
+    step = Step(kept, whole)
+    step._features = {name: features.spread(whole.present[name]) for name, features in said.items()}
+    InfoNCE(["a", "b"])(step)["info_nce/a~b"].backward()
+    for mine, theirs in zip(cached.parameters(), kept.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-12, atol=1e-12)
 
 
-def gradients(name: str, some: Batch, scale: float = 1.0) -> dict[str, Tensor]:
-    net, objective = model(), OBJECTIVES[name]().double()
-    loss = sum(objective(Step(net, some)).values())
-    (loss * scale).backward()  # type: ignore[union-attr]
-    both = {**dict(net.named_parameters()), **{f"objective.{n}": p for n, p in objective.named_parameters()}}
-    found = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in both.items()}
-    return found | {"loss": loss.detach()}  # type: ignore[union-attr]
+def test_gradient_caching_keeps_no_more_than_a_chunk() -> None:
+    """What the graph holds of the encoders, counted by the tensors that autograd saves."""
+
+    def saved(chunk: int | None) -> int:
+        torch.manual_seed(0)
+        deep = torch.nn.Sequential(*[torch.nn.Linear(32, 32) for _ in range(12)])
+        held: dict[int, int] = {}
+
+        class Deep(Linear):
+            def forward(self, value: Tensor) -> Features:  # type: ignore[override]
+                pooled = deep(value)
+                return Features(pooled[:, None], torch.ones(len(value), 1, dtype=torch.bool), pooled)
+
+        net = Model({"a": Deep(32, 32)}, 6)
+        whole = Batch(("r",) * 256, ("g",) * 256, {"a": torch.randn(256, 32)}, {"a": torch.ones(256, dtype=torch.bool)})
+
+        def pack(x: Tensor) -> Tensor:
+            held[x.data_ptr()] = x.numel()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            features = Step(net, whole, encode_chunk=chunk).features("a")
+        assert features.pooled.requires_grad
+        return sum(held.values())
+
+    assert saved(16) < saved(None) / 3
 
 
-def work(rank: int, world: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
-    torch.set_num_threads(1)
-    for name in OBJECTIVES:
-        # Split 8 rows over the processes so that with 4 of them one has no 'b' at all.
-        rows = list(range(8))[rank * 8 // world : (rank + 1) * 8 // world]
-        found = gradients(name, part(joint(), rows))
-        loss = found.pop("loss")
-        for value in found.values():
-            dist.all_reduce(value)
-            value /= world
-        if rank == 0:
-            torch.save(found | {"loss": loss}, f"{folder}/{name}.pt")
+def test_draws_belong_to_rows_not_to_processes() -> None:
+    whole = batch(6)
+    whole = Batch(whole.ids, whole.groups, whole.values, whole.present, rows=torch.tensor([4, 9, 2, 7, 0, 1]))
+    draws = Step(model(), whole, seed=(3, 5)).uniform("mask", 2, 3)
+    assert draws.shape == (6, 2, 3)
+    alone = Batch(whole.ids[1:2], ("g",), {}, {}, rows=torch.tensor([9]))
+    assert torch.equal(Step(model(), alone, seed=(3, 5)).uniform("mask", 2, 3)[0], draws[1])
+    for other in (Step(model(), whole, seed=(3, 6)), Step(model(), whole, seed=(2, 5))):
+        assert not torch.equal(other.uniform("mask", 2, 3), draws)
+    assert not torch.equal(Step(model(), whole, seed=(3, 5)).uniform("negatives", 2, 3), draws)
+    first, second = (Step(model(), whole, seed=(3, 5)).generator("x") for _ in range(2))
+    assert torch.equal(torch.rand(4, generator=first), torch.rand(4, generator=second))
+
+
+def test_a_modality_that_no_row_has_is_one_masked_zero_token() -> None:
+    features = Step(model(), batch(3, {"b": [0, 1, 2]})).features("b")
+    assert features.tokens.shape == (3, 1, 5)
+    assert not features.mask.any()
+    assert not features.pooled.any()
+
+
+def test_the_mean_counts_rows() -> None:
+    step = Step(model(), batch(4))
+    losses = torch.tensor([1.0, float("nan"), 3.0, 8.0], dtype=torch.float64)
+    assert float(step.mean(losses, torch.tensor([True, False, True, False])).detach()) == 2.0
+    assert float(step.mean(losses, torch.zeros(4, dtype=torch.bool)).detach()) == 0.0
+
+
+def work(rank: int, world: int) -> None:
     counts = gather(torch.full((rank + 1, 2), float(rank)))
     assert counts[:, 0].tolist() == [float(r) for r in range(world) for _ in range(r + 1)]
+    tokens = torch.full((1, rank + 1, 2), float(rank), requires_grad=True)
+    mask = torch.ones(1, rank + 1, dtype=torch.bool)
+    joint = Step(model(), batch(1)).gather_features(Features(tokens, mask, tokens[:, 0]))
+    assert joint.mask.sum(dim=1).tolist() == list(range(1, world + 1))
+    joint.tokens.sum().backward()
+    assert tokens.grad is not None
+    assert tokens.grad.eq(world).all()
+
+
+def start(rank: int, world: int, folder: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+    torch.set_num_threads(1)
+    work(rank, world)
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("world", [2, 4])
-def test_the_gradient_on_several_processes_is_that_on_one(world: int, tmp_path: Path) -> None:
+def test_what_processes_gather_may_differ_in_length(tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(work, args=(world, str(tmp_path)), nprocs=world)
-    for name in OBJECTIVES:
-        alone, together = gradients(name, joint()), torch.load(tmp_path / f"{name}.pt", weights_only=True)
-        for parameter, value in alone.items():
-            torch.testing.assert_close(together[parameter], value, rtol=1e-9, atol=1e-12)
+    spawn(start, args=(3, str(tmp_path)), nprocs=3)

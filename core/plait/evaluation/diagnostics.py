@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from plait.evaluation.scaling import unit_rows
 
 _BLOCK = 1024
+LEAST_SPREAD = 1e-3
+"""Embeddings with a smaller `spread` are collapsed; those of an untrained network, a narrow cone, have 0.003 and more."""
 
 
 def modality_gap(x: ArrayLike, y: ArrayLike) -> float:
@@ -79,11 +81,10 @@ def spread(x: ArrayLike) -> float:
     return float(1.0 - np.square(unit_rows(x).mean(axis=0)).sum())
 
 
-def is_collapsed(x: ArrayLike, least_spread: float = 0.01) -> bool:
+def is_collapsed(x: ArrayLike) -> bool:
     """Whether a batch's embeddings are, all but, one point: what a training without negatives may fall into.
 
     Args:
         x: (N, D) embeddings; fewer than two rows are never collapsed.
-        least_spread: what `spread` must reach.
     """
-    return len(np.asarray(x)) > 1 and spread(x) < least_spread
+    return len(np.asarray(x)) > 1 and spread(x) < LEAST_SPREAD

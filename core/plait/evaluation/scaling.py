@@ -15,11 +15,15 @@ def unit_rows(x: ArrayLike) -> NDArray[np.float64]:
     return rows / np.where(length > 0, length, 1.0)
 
 
-def standardise(x_train: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N, D) and (M, D) with each column's mean 0 and deviation 1 in the first; a constant column becomes 0."""
-    train, test = (np.asarray(x, dtype=np.float64) for x in (x_train, x_test))
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
+def column_scale(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(D,) means of (N, D) rows, and what standardises the centred columns: 1 / deviation, or 0 for a constant column."""
+    mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     # The deviation of a large constant is not zero but rounding, which a division would blow up.
     varies = deviation > 1e-10 * np.abs(mean)
-    scale = np.where(varies, deviation, 1.0)
-    return (train - mean) * varies / scale, (test - mean) * varies / scale
+    return mean, varies / np.where(varies, deviation, 1.0)
+
+
+def standardise(x_train: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, D) and (M, D) with each column's mean 0 and deviation 1 in the first; a constant column becomes 0."""
+    mean, weight = column_scale(x_train)
+    return (x_train - mean) * weight, (x_test - mean) * weight

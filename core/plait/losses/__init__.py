@@ -1,5 +1,5 @@
-"""Losses: pure functions of tensors, one file a family. Formulas live here, wiring in `plait.objectives`."""
+"""Losses: pure functions of tensors."""
 
-from plait.losses.contrastive import info_nce, multi_positive_info_nce, siglip
+from plait.losses.contrastive import info_nce, multi_positive, sigmoid_contrastive, soft_targets
 
-__all__ = ["info_nce", "multi_positive_info_nce", "siglip"]
+__all__ = ["info_nce", "multi_positive", "sigmoid_contrastive", "soft_targets"]

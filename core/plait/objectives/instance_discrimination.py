@@ -7,10 +7,11 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
-from plait.losses.contrastive import info_nce, multi_positive_info_nce, siglip
+from plait.losses.contrastive import info_nce, multi_positive, sigmoid_contrastive
 from plait.objectives.objective import Objective
-from plait.objectives.step import Step, View
+from plait.objectives.step import Step
 from plait.objectives.temperature import LogitScale
+from plait.objectives.views import label, modalities_of, views_of
 
 
 class InfoNCE(Objective):
@@ -36,8 +37,8 @@ class InfoNCE(Objective):
         equal: str | None = None,
     ) -> None:
         super().__init__()
-        self.views = _views(of)
-        self.modalities = _modalities(self.views)
+        self.views = views_of(of)
+        self.modalities = modalities_of(self.views)
         self.scale = LogitScale(temperature, learn_temperature)
         self.first_to_second, self.equal = first_to_second, equal
 
@@ -46,14 +47,13 @@ class InfoNCE(Objective):
         for first, second in combinations(self.views, 2):
             pairs = step.pairs(first, second)
             if pairs is None:
-                loss = self.scale.log_scale * 0.0
+                loss = step.nothing()
             elif self.equal is None:
                 loss = info_nce(pairs[0], pairs[1], self.scale(), a_to_b=self.first_to_second)
             else:
-                keys = step.keys(self.equal)[pairs[2]]
-                positives = keys[:, None] == keys[None, :]
-                loss = multi_positive_info_nce(pairs[0], pairs[1], self.scale(), positives, a_to_b=self.first_to_second)
-            losses[f"info_nce/{_label(first)}~{_label(second)}"] = loss
+                positives = step.equal(self.equal, pairs[2])
+                loss = multi_positive(pairs[0], pairs[1], self.scale(), positives, a_to_b=self.first_to_second)
+            losses[f"info_nce/{label(first)}~{label(second)}"] = loss
         return losses
 
     def after_step(self) -> None:
@@ -78,8 +78,8 @@ class SigLIP(Objective):
         equal: str | None = None,
     ) -> None:
         super().__init__()
-        self.views = _views(of)
-        self.modalities = _modalities(self.views)
+        self.views = views_of(of)
+        self.modalities = modalities_of(self.views)
         self.scale = LogitScale(temperature)
         self.bias = nn.Parameter(torch.tensor(bias))
         self.equal = equal
@@ -89,26 +89,12 @@ class SigLIP(Objective):
         for first, second in combinations(self.views, 2):
             pairs = step.pairs(first, second)
             if pairs is None:
-                loss = (self.scale.log_scale + self.bias) * 0.0
+                loss = step.nothing()
             else:
-                keys = pairs[2] if self.equal is None else step.keys(self.equal)[pairs[2]]
-                positives = keys[:, None] == keys[None, :]
-                loss = siglip(pairs[0], pairs[1], self.scale(), self.bias, positives)
-            losses[f"siglip/{_label(first)}~{_label(second)}"] = loss
+                positives = None if self.equal is None else step.equal(self.equal, pairs[2])
+                loss = sigmoid_contrastive(pairs[0], pairs[1], self.scale(), self.bias, positives)
+            losses[f"siglip/{label(first)}~{label(second)}"] = loss
         return losses
 
     def after_step(self) -> None:
         self.scale.clamp_()
-
-
-def _views(of: list[str | list[str]]) -> list[View]:
-    return [view if isinstance(view, str) else tuple(view) for view in of]
-
-
-def _modalities(views: list[View]) -> tuple[str, ...]:
-    names = [name for view in views for name in ((view,) if isinstance(view, str) else view)]
-    return tuple(dict.fromkeys(names))
-
-
-def _label(view: View) -> str:
-    return view if isinstance(view, str) else "+".join(view)

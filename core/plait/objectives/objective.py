@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ class Objective(nn.Module):
     are zero with a finite gradient.
     """
 
-    collators: ClassVar[Mapping[str, Callable[[list[Any]], Value]]] = {}
+    collators: Mapping[str, Callable[[list[Any]], Value]] = MappingProxyType({})
     """Entries of a sample that it needs beside the encoded modalities, and how to join them in a batch."""
 
     modalities: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -110,9 +111,12 @@ class Step:
             names: the modalities to fuse, all where ``None``; the others are withheld.
             present: modality name to (B,) bool, where it differs from the batch's.
         """
-        if replaced and self.model.fusion is not None and self.model.fusion.reads_values:
-            kind = type(self.model.fusion).__name__
-            raise InputError(f"{kind} reads the inputs and not their features, so nothing can be hidden from it: choose another fusion.")
+        fusion = self.model.fusion
+        if replaced and fusion is not None and not fusion.reads_features:
+            raise InputError(
+                f"{type(fusion).__name__} reads the inputs and not their features, so that nothing can be hidden from it "
+                "or put in its place: choose another fusion."
+            )
         flags = self.batch.present | dict(present or {})
         names = tuple(self.model.encoders) if names is None else names
         flags = {name: flags[name] & (name in names) for name in self.model.encoders}
@@ -128,6 +132,12 @@ class Step:
     def embedding(self, view: View) -> Tensor:
         """(B, E) unit vectors in the shared space; the rows where ``present(view)`` is false mean nothing."""
         return torch.nn.functional.normalize(self.projection(view), dim=-1)
+
+    @property
+    def embedded(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """What was embedded so far, without gradient: a view's label to (B, E) projections and (B,) presence."""
+        said = {view if isinstance(view, str) else "+".join(view): view for view in self._projections}
+        return {label: (self._projections[view].detach(), self.present(view)) for label, view in said.items()}
 
     def pairs(self, first: View, second: View) -> tuple[Tensor, Tensor, Tensor] | None:
         """The embeddings of two views over all processes, for the rows that have both.
@@ -145,13 +155,22 @@ class Step:
         """The rows of all processes, in rank order, with gradient; every process must call it."""
         return gather(rows)
 
+    @property
+    def places(self) -> Tensor:
+        """(B,) int64, where this process's rows lie in what `gather` gives."""
+        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+        owners = self.gather(torch.full((len(self.batch),), rank, device=self._weight.device))
+        return (owners == rank).nonzero().squeeze(1)
+
     def gather_features(self, features: Features) -> Features:
         """The features of all processes' rows, with gradient; every process must call it."""
         length = int(self.gather(torch.tensor([features.mask.shape[1]], device=features.mask.device)).max())
         more = (0, length - features.mask.shape[1])
         tokens = torch.nn.functional.pad(features.tokens, (0, 0, *more))
         mask = torch.nn.functional.pad(features.mask, more)
-        return Features(self.gather(tokens), self.gather(mask), self.gather(features.pooled), features.grid)
+        # Joined to the graph on every process, also on one that has none of these rows: its backward pass gathers too.
+        tokens, pooled = (self.gather(rows + self.nothing()) for rows in (tokens, features.pooled))
+        return Features(tokens, self.gather(mask), pooled, features.grid)
 
     def mean(self, losses: Tensor, counted: Tensor) -> Tensor:
         """The mean of (B,) losses over the counted rows (B,) of all processes; zero where none is counted."""
@@ -196,6 +215,11 @@ class Step:
         device = self.batch.present[name].device
         return self.gather(torch.tensor(keys, dtype=torch.int64, device=device))
 
+    def equal(self, name: str, places: Tensor) -> Tensor:
+        """(P, P) bool: which of the rows at ``places`` of the gathered batch are equal in modality ``name``."""
+        keys = self.keys(name)[places]
+        return keys[:, None] == keys[None, :]
+
     @property
     def _weight(self) -> Tensor:
         """A parameter that learns: gives type and device, and joins what has no other tie to the graph."""
@@ -219,6 +243,8 @@ def join_features(parts: list[Features]) -> Features:
         torch.cat([part.mask for part in parts]),
         torch.cat([part.pooled for part in parts]),
         parts[0].grid,
-        None if parts[0].embedded is None else torch.cat([part.embedded for part in parts if part.embedded is not None]),
+        None
+        if parts[0].embedded is None
+        else torch.cat([part.embedded for part in parts if part.embedded is not None]),
         tuple(torch.cat(column) for column in columns),
     )

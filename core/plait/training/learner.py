@@ -43,6 +43,8 @@ class Learner(nn.Module):
         needed = any(objective.needs_teacher for objective, _ in objectives)
         self.teacher = Teacher(model, teacher or TeacherSection()) if needed else None
         self.encode_chunk = encode_chunk
+        self.embedded: dict[str, tuple[Tensor, Tensor]] = {}
+        """What the last step embedded; see `Step.embedded`."""
 
     def forward(self, batch: Batch, seed: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor]]:
         teacher = None if self.teacher is None else self.teacher.model
@@ -52,6 +54,7 @@ class Learner(nn.Module):
             losses: dict[str, Tensor] = objective(step)
             total = total + weight * sum(losses.values())
             named |= {name: loss.detach() for name, loss in losses.items()}
+        self.embedded = step.embedded
         return cast(Tensor, total), named
 
     def after_step(self) -> None:

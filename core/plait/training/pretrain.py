@@ -27,7 +27,7 @@ from plait.pairs.batch import Batch, Value
 from plait.pairs.dataset import Item, Loader, PairDataset
 from plait.pairs.samplers import Draw
 from plait.pairs.table import PairTable
-from plait.progress import progress
+from plait.progress import progress, warn
 from plait.recipes import (
     Domain,
     Optimisation,
@@ -39,6 +39,7 @@ from plait.recipes import (
 )
 from plait.training.checkpoint import FILE as CHECKPOINT
 from plait.training.checkpoint import load_checkpoint, save_checkpoint
+from plait.training.health import collapse_notes, collapsed, health
 from plait.training.learner import Learner, collators
 from plait.training.run_folder import METRICS, write_run
 from plait.training.schedule import learning_rate
@@ -152,14 +153,16 @@ def pretrain(
                 figures = {"loss": total.item(), **{name: float(loss) for name, loss in named.items()}}
                 more = {"learning_rate": rate, "gradient_norm": float(cast(torch.Tensor, norm))}
                 epoch = step // sampler.steps_per_epoch
+                more |= health(learner.embedded) | {"refused": len(refused)}
                 seconds = round(time.perf_counter() - clock, 3)
-                _log(
-                    run, {"step": step, "epoch": epoch, **figures, **more, "refused": len(refused), "seconds": seconds}
-                )
+                _log(run, {"step": step, "epoch": epoch, **figures, **more, "seconds": seconds})
+                for name in collapsed(learner.embedded):
+                    warn(f"step {step}: the embeddings of {name} are, all but, one point (collapse).")
             if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
                 save_checkpoint(fabric, run, step + 1, wrapped, optimizer)
     if rank == 0:
         notes = [f"row {name} could not be read: {cause}" for name, cause in sorted(refused.items())]
+        notes += collapse_notes((run / METRICS).read_text(encoding="utf-8").splitlines())
         write_run(run, model, recipe, domain.name, table, seed, steps, notes)
     fabric.barrier()
     return run
@@ -199,9 +202,10 @@ def parameter_groups(module: nn.Module, optimisation: Optimisation) -> list[dict
 
 def _launch(hardware: Hardware) -> Fabric:
     several = hardware.nodes > 1 or hardware.devices not in (1, "1", "auto")
-    # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses.
+    # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses. Buffers, such as
+    # a queue, are written from gathered rows and so are the same everywhere: sending them each step would be for nothing.
     strategy = (
-        DDPStrategy(find_unused_parameters=True) if hardware.strategy == "auto" and several else hardware.strategy
+        DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if hardware.strategy == "auto" and several else hardware.strategy
     )
     fabric = Fabric(
         accelerator=hardware.accelerator,

@@ -67,14 +67,18 @@ def test_the_gradient_on_several_processes_is_that_on_one(case: Case, together: 
     index = list(cases().values()).index(case)
     alone, several = gradients(case), torch.load(together / f"{index}.pt", weights_only=True)
     for name, value in alone.items():
-        torch.testing.assert_close(several[name], value, rtol=1e-8, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            several[name], value, rtol=1e-8, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_the_order_of_the_rows_says_nothing(case: Case) -> None:
     if not case.order_free:
         pytest.skip("what it draws goes by the rows' order")
     order = [3, 7, 0, 5, 1, 6, 2, 4]
-    one, other = (loss_of(case, lambda world, shuffle=shuffle: part(world.batch(), shuffle)) for shuffle in (range(8), order))
+    one, other = (
+        loss_of(case, lambda world, shuffle=shuffle: part(world.batch(), shuffle)) for shuffle in (range(8), order)
+    )
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
 
 
@@ -149,7 +153,9 @@ def test_bfloat16_features_hardly_move_the_loss(case: Case) -> None:
     assert loss.dtype == torch.float32
     loss.backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in where.parameters().values())
-    assert float(loss.detach()) == pytest.approx(float(exact.detach()), abs=case.autocast_tolerance * (1 + abs(float(exact.detach()))))
+    assert float(loss.detach()) == pytest.approx(
+        float(exact.detach()), abs=case.autocast_tolerance * (1 + abs(float(exact.detach())))
+    )
 
 
 def test_its_state_survives_a_checkpoint(case: Case, tmp_path: Path) -> None:

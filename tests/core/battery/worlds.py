@@ -176,8 +176,8 @@ def scenes(fusion: str = "merged_attention") -> World:
     text = Text(layers=1, width=8, heads=2, vocabulary=64, max_tokens=8)
     text.fit(texts)
     values["text"] = text.collate(texts)
-    values["regions"] = torch.arange(4).reshape(1, 2, 2).repeat_interleave(4, 1).repeat_interleave(4, 2).repeat(
-        INSTANCES, 1, 1
+    values["regions"] = (
+        torch.arange(4).reshape(1, 2, 2).repeat_interleave(4, 1).repeat_interleave(4, 2).repeat(INSTANCES, 1, 1)
     )
     values["label_red"] = torch.tensor((colours == 0).any(axis=1) * 2.0 - 1.0).float()
 

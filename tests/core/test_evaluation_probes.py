@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.evaluation import auroc, knn_probe, label_fraction, linear_probe
-from plait.evaluation.zero_shot import zero_shot
+from plait.evaluation.prompting import zero_shot
 
 PROBES = pytest.mark.parametrize("probe", [linear_probe, knn_probe])
 
@@ -113,6 +113,16 @@ def test_knn_is_the_weighted_vote() -> None:
         for j in sorted(range(50), key=lambda j: -cosine[j])[:5]:
             votes[y[j]] += math.exp(cosine[j] / 0.07)
         assert score == pytest.approx([vote / sum(votes) for vote in votes], rel=1e-4)
+
+
+def test_knn_in_blocks_is_knn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 5 queries and of 16 standardised rows, neither of which divides the rows."""
+    rng = np.random.default_rng(0)
+    x, y, asked = rng.normal(size=(101, 4)) * 1e3 + 7e5, rng.integers(0, 3, 101), rng.normal(size=(23, 4)) * 1e3 + 7e5
+    at_once = knn_probe(x, y, asked, k=9)
+    monkeypatch.setattr("plait.evaluation.knn._BLOCK", 5 * 101)
+    monkeypatch.setattr("plait.evaluation.knn._ROWS", 16)
+    assert knn_probe(x, y, asked, k=9) == pytest.approx(at_once, rel=1e-4)
 
 
 @given(

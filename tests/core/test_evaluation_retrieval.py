@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from plait.errors import InputError
 from plait.evaluation import RidgeAlignment, retrieval_ranks
-from plait.evaluation import retrieval as module  # the module, not the function
-from plait.evaluation.retrieval import retrieval
+from plait.evaluation import ranking as module
+from plait.evaluation.ranking import measure_retrieval, retrieval
 
 PLANE = np.asarray([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
 """Four directions, ever further from the first."""
@@ -88,7 +88,7 @@ def test_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_recall_and_ranks_are_measured() -> None:
     keys, groups = np.arange(4), np.asarray(["p", "p", "q", "r"])
-    found = {m.metric: m for m in retrieval("toy/retrieval", PLANE, PLANE[[3, 1, 2, 0]], keys, groups, "test")}
+    found = {m.metric: m for m in measure_retrieval("toy/retrieval", PLANE, PLANE[[3, 1, 2, 0]], keys, groups, "test")}
     values = {name: m.value for name, m in found.items()}
     assert values == {"recall@1": 0.5, "recall@5": 1.0, "recall@10": 1.0, "median_rank": 2.5, "mean_rank": 2.5}
     assert [name for name, m in found.items() if not m.higher_is_better] == ["median_rank", "mean_rank"]
@@ -97,7 +97,7 @@ def test_recall_and_ranks_are_measured() -> None:
 
 def test_nothing_to_find_is_undefined() -> None:
     none = np.zeros((0, 3))
-    assert all(np.isnan(m.value) for m in retrieval("toy/retrieval", none, none, np.zeros(0), np.zeros(0)))
+    assert all(np.isnan(m.value) for m in measure_retrieval("toy/retrieval", none, none, np.zeros(0), np.zeros(0)))
 
 
 def test_ridge_finds_a_linear_relation_that_held_out_rows_share() -> None:
@@ -129,3 +129,10 @@ def test_recall_of_published_models(shared_data: Path, name: str, forth: float, 
     keys = np.arange(len(image))
     assert np.mean(retrieval_ranks(image, text, keys, keys) <= 1) == pytest.approx(forth)
     assert np.mean(retrieval_ranks(text, image, keys, keys) <= 1) == pytest.approx(back)
+
+
+def test_figures_without_groups() -> None:
+    found = retrieval(PLANE, PLANE[[3, 1, 2, 0]])
+    keyed = retrieval(PLANE, PLANE[[3, 1, 2, 0]], np.arange(4), np.array([3, 1, 2, 0]))
+    assert found["recall@1"] == 0.5
+    assert keyed == {"recall@1": 1.0, "recall@5": 1.0, "recall@10": 1.0, "median_rank": 1.0, "mean_rank": 1.0}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plait.evaluation.measurement import Measurement
 from plait.evaluation.metrics import accuracy
 from plait.evaluation.probes import linear_probe
-from plait.evaluation.retrieval import retrieval_ranks
+from plait.evaluation.ranking import retrieval_ranks
 from plait.subjects import Subject
 from plait_driving.frames import Frame, at_points, frames_of
 from plait_driving.load import Loader

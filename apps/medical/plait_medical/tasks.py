@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from plait.evaluation.measurement import Measurement
 from plait.evaluation.metrics import auroc
 from plait.evaluation.probes import label_fraction, linear_probe
-from plait.evaluation.retrieval import retrieval as measure_retrieval
-from plait.evaluation.zero_shot import zero_shot as zero_shot_scores
+from plait.evaluation.prompting import zero_shot as zero_shot_scores
+from plait.evaluation.ranking import measure_retrieval
 from plait.pairs.table import PairTable
 from plait.subjects import Subject
 

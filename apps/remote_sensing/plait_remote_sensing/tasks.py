@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plait.evaluation.measurement import Measurement
 from plait.evaluation.metrics import accuracy, balanced_accuracy, cohen_kappa
-from plait.evaluation.retrieval import retrieval as measure_retrieval
+from plait.evaluation.ranking import measure_retrieval
 from plait.pairs.table import PairTable
 from plait.subjects import Subject
 from plait_remote_sensing.load import SENSORS

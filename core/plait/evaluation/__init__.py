@@ -1,14 +1,12 @@
-"""Evaluation: arrays in, numbers out.
-
-`plait.evaluation.retrieval` and `plait.evaluation.zero_shot` are modules; the functions of these names are in them.
-"""
+"""Evaluation: arrays in, numbers out."""
 
 from plait.evaluation.diagnostics import alignment, effective_rank, modality_gap, uniformity
 from plait.evaluation.knn import knn_probe
 from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.metrics import accuracy, auroc, average_precision, balanced_accuracy, cohen_kappa, f1, mean_iou
 from plait.evaluation.probes import label_fraction, linear_probe
-from plait.evaluation.retrieval import RidgeAlignment, retrieval_ranks
+from plait.evaluation.prompting import zero_shot
+from plait.evaluation.ranking import RidgeAlignment, measure_retrieval, retrieval, retrieval_ranks
 from plait.evaluation.statistics import Difference, holm, interval, paired_difference, summarise
 
 __all__ = [
@@ -30,9 +28,12 @@ __all__ = [
     "label_fraction",
     "linear_probe",
     "mean_iou",
+    "measure_retrieval",
     "modality_gap",
     "paired_difference",
+    "retrieval",
     "retrieval_ranks",
     "summarise",
     "uniformity",
+    "zero_shot",
 ]

@@ -9,7 +9,7 @@ from plait.evaluation.scaling import unit_rows
 
 _BLOCK = 1024
 LEAST_SPREAD = 1e-3
-"""Embeddings with a smaller `spread` are collapsed; those of an untrained network, a narrow cone, have 0.003 and more."""
+"""Embeddings with a smaller `spread` are collapsed; an untrained network's, a narrow cone, have 0.003 and more."""
 
 
 def modality_gap(x: ArrayLike, y: ArrayLike) -> float:

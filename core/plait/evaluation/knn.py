@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.evaluation.class_scores import Scores, class_scores
-from plait.evaluation.scaling import unit_rows
+from plait.evaluation.scaling import column_scale, unit_rows
 
 _BLOCK = 2**24
 """Similarities held at once: 64 MiB."""
@@ -58,17 +58,9 @@ def _vote(x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any], *, k: int
 
 def _directions(x_train: NDArray[Any], x_test: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
     """Unit rows of both, standardised by the first, some rows at a time: float64 of all of them would be slow."""
-    mean, weight = _column_scale(x_train)
+    mean, weight = column_scale(x_train)
     for x in (x_train, x_test):
         unit = np.empty(x.shape, dtype=np.float32)
         for start in range(0, len(x), _ROWS):
             unit[start : start + _ROWS] = unit_rows((x[start : start + _ROWS] - mean) * weight)
         yield unit
-
-
-def _column_scale(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(D,) means, and what standardises the centred columns; 0 for a constant column."""
-    mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-    # The deviation of a large constant is not zero but rounding, which a division would blow up.
-    varies = deviation > 1e-10 * np.abs(mean)
-    return mean, varies / np.where(varies, deviation, 1.0)

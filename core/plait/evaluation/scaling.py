@@ -16,7 +16,7 @@ def unit_rows(x: ArrayLike) -> NDArray[np.float64]:
 
 
 def column_scale(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(D,) means of (N, D) rows, and what standardises the centred columns: 1 / deviation, or 0 for a constant column."""
+    """(D,) means of (N, D) rows, and what standardises the centred columns: 1 / deviation, or 0 for a constant."""
     mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     # The deviation of a large constant is not zero but rounding, which a division would blow up.
     varies = deviation > 1e-10 * np.abs(mean)

@@ -21,7 +21,7 @@ from plait.apps import App, Demo, Picture
 from plait.errors import InputError
 from plait.evaluation import metrics, probes
 from plait.evaluation.measurement import Measurement
-from plait.evaluation.retrieval import retrieval
+from plait.evaluation.ranking import measure_retrieval
 from plait.pairs.batch import Sample
 from plait.pairs.layout import Layout, Row
 from plait.subjects import Subject
@@ -89,7 +89,7 @@ def find_thermometer(subject: Subject) -> Iterator[Measurement]:
     val = (table.splits == "val") & table.present("barometer") & table.present("thermometer")
     queries, gallery = subject.embeddings("barometer")[val], subject.embeddings("thermometer")[val]
     keys = np.asarray(table.ids)[val]
-    yield from retrieval("toy/retrieval", queries, gallery, keys, table.groups[val], "val")
+    yield from measure_retrieval("toy/retrieval", queries, gallery, keys, table.groups[val], "val")
 
 
 def synthetic(root: Path, seed: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from tests.core.battery.battery import Case
+from tests.core.battery.worlds import World, scenes, vectors
 
 from plait.objectives.bags import MILNCE
 from plait.objectives.margins import VSE, BatchTriplet, SiameseMargin, VSEHardest
 from plait.objectives.negatives import CrossCLR, Decoupled, HardNegative, NTXent, PrototypeNTXent
 from plait.pairs.batch import Padded
-from tests.core.battery.battery import Case
-from tests.core.battery.worlds import World, scenes, vectors
 
 
 def segmented() -> World:
@@ -36,7 +36,8 @@ CASES = {
     "mil_nce": Case(make=lambda: MILNCE("image", "text"), world=scenes),
     "mil_nce/segments": Case(make=lambda: MILNCE("image", "text"), world=segmented),
     "vse": Case(make=lambda: VSE(["a", "b"]), world=vectors),
-    "vse_hardest": Case(make=lambda: VSEHardest(["a", "b"]), world=vectors),
+    # For its first hundred steps from random weights it lingers near 2 margin, what rows that are all alike cost.
+    "vse_hardest": Case(make=lambda: VSEHardest(["a", "b"]), world=vectors, steps=240),
     "siamese_margin": Case(make=lambda: SiameseMargin(["a", "b"], every=1), world=vectors),
     "batch_triplet": Case(make=lambda: BatchTriplet(["a", "b"]), world=vectors),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -50,6 +50,27 @@ def retrieval_ranks(
 
 
 def retrieval(
+    queries: NDArray[Any],
+    gallery: NDArray[Any],
+    query_keys: NDArray[Any] | None = None,
+    gallery_keys: NDArray[Any] | None = None,
+) -> dict[str, float]:
+    """Retrieval figures: ``recall@1``, ``recall@5``, ``recall@10``, ``median_rank`` and ``mean_rank``.
+
+    Args:
+        queries: (N, E) embeddings of one modality.
+        gallery: (M, E) embeddings of the other.
+        query_keys: (N,) keys, by which a row of the gallery is right or wrong; row i is right for query i where
+            ``None``.
+        gallery_keys: (M,) keys.
+    """
+    query_keys = np.arange(len(queries)) if query_keys is None else query_keys
+    gallery_keys = np.arange(len(gallery)) if gallery_keys is None else gallery_keys
+    ranks = retrieval_ranks(queries, gallery, query_keys, gallery_keys)
+    return {name: figure(ranks) for name, figure in FIGURES.items()}
+
+
+def measure_retrieval(
     task: str,
     queries: NDArray[Any],
     gallery: NDArray[Any],
@@ -57,7 +78,7 @@ def retrieval(
     groups: NDArray[Any],
     split: str = "val",
 ) -> Iterator[Measurement]:
-    """Measure recall@1, recall@5, recall@10, median and mean rank of finding row i of the gallery by row i.
+    """Measure how well row i of the gallery is found by row i, with what its intervals are made from.
 
     Args:
         task: the measurements' task.
@@ -68,10 +89,8 @@ def retrieval(
         split: the split that was measured.
     """
     ranks = (retrieval_ranks(queries, gallery, keys, keys),)
-    for k in (1, 5, 10):
-        yield Measurement(task, f"recall@{k}", partial(_recall, k), ranks, groups, split)
-    yield Measurement(task, "median_rank", _median, ranks, groups, split, higher_is_better=False)
-    yield Measurement(task, "mean_rank", _mean, ranks, groups, split, higher_is_better=False)
+    for name, figure in FIGURES.items():
+        yield Measurement(task, name, figure, ranks, groups, split, higher_is_better=name.startswith("recall"))
 
 
 @dataclass(frozen=True)
@@ -146,3 +165,13 @@ def _mean(ranks: NDArray[np.float64]) -> float:
 
 def _median(ranks: NDArray[np.float64]) -> float:
     return float(np.median(ranks)) if len(ranks) else float("nan")
+
+
+FIGURES: dict[str, Callable[[NDArray[np.float64]], float]] = {
+    "recall@1": partial(_recall, 1),
+    "recall@5": partial(_recall, 5),
+    "recall@10": partial(_recall, 10),
+    "median_rank": _median,
+    "mean_rank": _mean,
+}
+"""What is told of the ranks."""

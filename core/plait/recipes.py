@@ -197,7 +197,7 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
         augment=complete(domain.augment, top["augment"], f"{where}, augment"),
         pairing=complete_kind(PAIRINGS, top["pairing"], f"{where}, pairing"),
         batches=complete_kind(SAMPLERS, top["batches"], f"{where}, batches", given=("table", "draw")),
-        model=ModelSection(**section | {"encoders": encoders, "fusion": fusion}),
+        model=ModelSection(**cast(Spec, section | {"encoders": encoders, "fusion": fusion})),
         objectives=objectives,
         teacher=TeacherSection(**complete(TeacherSection, top["teacher"], f"{where}, teacher")),
         optimisation=Optimisation(**complete(Optimisation, top["optimisation"], f"{where}, optimisation")),
@@ -216,7 +216,9 @@ def build_model(recipe: Recipe, domain: Domain) -> Model:
         fusion = _build(FUSIONS, spec, modalities={name: encoder.width for name, encoder in encoders.items()})
     for name in recipe.model.frozen:
         if name not in encoders:
-            raise InputError(f"Recipe '{recipe.name}', model.frozen: '{name}' has no encoder; there is {', '.join(encoders)}.")
+            raise InputError(
+                f"Recipe '{recipe.name}', model.frozen: '{name}' has no encoder; there is {', '.join(encoders)}."
+            )
     return Model(encoders, recipe.model.embedding, fusion, recipe.model.frozen, recipe.model.modality_dropout)
 
 

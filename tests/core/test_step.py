@@ -103,7 +103,7 @@ def test_equal_texts_are_positives() -> None:
 class Dropped(Linear):
     """With dropout, so that a second pass that drew anew would be another function."""
 
-    def forward(self, value: Tensor) -> Features:  # type: ignore[override]
+    def forward(self, value: Tensor) -> Features:
         features = super().forward(value)
         pooled = torch.nn.functional.dropout(features.pooled, 0.4, self.training)
         return Features(pooled[:, None], features.mask, pooled)
@@ -148,7 +148,7 @@ def test_gradient_caching_keeps_no_more_than_a_chunk() -> None:
         held: dict[int, int] = {}
 
         class Deep(Linear):
-            def forward(self, value: Tensor) -> Features:  # type: ignore[override]
+            def forward(self, value: Tensor) -> Features:
                 pooled = deep(value)
                 return Features(pooled[:, None], torch.ones(len(value), 1, dtype=torch.bool), pooled)
 

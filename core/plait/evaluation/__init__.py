@@ -1,6 +1,14 @@
 """Evaluation: arrays in, numbers out."""
 
-from plait.evaluation.diagnostics import alignment, effective_rank, modality_gap, uniformity
+from plait.evaluation.diagnostics import (
+    alignment,
+    effective_rank,
+    is_collapsed,
+    modality_gap,
+    shift_gap,
+    spread,
+    uniformity,
+)
 from plait.evaluation.knn import knn_probe
 from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.metrics import accuracy, auroc, average_precision, balanced_accuracy, cohen_kappa, f1, mean_iou
@@ -24,6 +32,7 @@ __all__ = [
     "f1",
     "holm",
     "interval",
+    "is_collapsed",
     "knn_probe",
     "label_fraction",
     "linear_probe",
@@ -33,6 +42,8 @@ __all__ = [
     "paired_difference",
     "retrieval",
     "retrieval_ranks",
+    "shift_gap",
+    "spread",
     "summarise",
     "uniformity",
     "zero_shot",

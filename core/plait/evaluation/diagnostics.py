@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from plait.evaluation.scaling import unit_rows
 
@@ -88,3 +88,20 @@ def is_collapsed(x: ArrayLike) -> bool:
         x: (N, D) embeddings; fewer than two rows are never collapsed.
     """
     return len(np.asarray(x)) > 1 and spread(x) < LEAST_SPREAD
+
+
+def shift_gap(x: ArrayLike, y: ArrayLike, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Move two modalities' unit vectors towards each other along the gap, and back onto the sphere (Liang et al., 2022).
+
+    Args:
+        x: (N, D) embeddings of one modality.
+        y: (M, D) of the other.
+        share: of the gap's length, half of it for each: 0 leaves all as it is, 1 makes the means meet before the
+            vectors are normalised anew, below 0 the gap widens.
+
+    Returns:
+        (N, D) and (M, D) unit vectors.
+    """
+    first, second = unit_rows(x), unit_rows(y)
+    step = share / 2 * (first.mean(axis=0) - second.mean(axis=0))
+    return unit_rows(first - step), unit_rows(second + step)

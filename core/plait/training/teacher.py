@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import cast, override
+from typing import override
 
 import torch
 from torch import Tensor, nn
@@ -51,4 +51,4 @@ class Teacher(nn.Module):
             mine.lerp_(new, 1.0 - m)
         for mine, new in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(new)
-        cast(Tensor, self.updates).add_(1)
+        self.updates.add_(1)

@@ -107,7 +107,7 @@ def gradients(case: Case, share: Callable[[Batch], Batch] = lambda whole: whole)
     where = setting(case, world)
     warm(case, where, lambda step: share(double(world.batch(some_rows(step)))))
     loss = total(where.losses(share(double(world.batch(some_rows(case.warm_up)))), case.warm_up))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     found = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in where.parameters().items()}
     return found | {"loss": loss.detach()}
 
@@ -130,7 +130,7 @@ def train(case: Case) -> tuple[Setting, World, list[float]]:
     for step in range(case.steps + case.warm_up):
         loss = total(where.losses(double(world.batch(some_rows(step, 16), {})), step))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         where.objective.after_step()
         with torch.no_grad():

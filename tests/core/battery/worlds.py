@@ -59,7 +59,7 @@ class World:
 def blank(value: Value, present: Tensor) -> Value:
     """Zero the rows that are not present."""
     if isinstance(value, Padded):
-        return Padded(blank(value.values, present), value.mask & present[:, None])  # type: ignore[arg-type]
+        return Padded(blank(value.values, present), value.mask & present[:, None])
     return spread_rows(value[present], present)
 
 
@@ -78,7 +78,7 @@ def double(batch: Batch) -> Batch:
 
     def cast(value: Value) -> Value:
         if isinstance(value, Padded):
-            return Padded(cast(value.values), value.mask)  # type: ignore[arg-type]
+            return Padded(cast(value.values), value.mask)
         return value.double() if value.is_floating_point() else value
 
     return Batch(batch.ids, batch.groups, {n: cast(v) for n, v in batch.values.items()}, batch.present, rows=batch.rows)

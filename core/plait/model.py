@@ -84,7 +84,9 @@ class Model(nn.Module):
             return present
         flags = torch.stack([present[name] for name in self.encoders])
         draw = torch.rand(flags.shape, device=flags.device)
-        luckiest = draw.masked_fill(~flags, -1.0).argmax(dim=0) == torch.arange(len(flags), device=flags.device)[:, None]
+        luckiest = (
+            draw.masked_fill(~flags, -1.0).argmax(dim=0) == torch.arange(len(flags), device=flags.device)[:, None]
+        )
         kept = flags & ((draw >= self.modality_dropout) | luckiest)
         return {name: kept[index] for index, name in enumerate(self.encoders)}
 

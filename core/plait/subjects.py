@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plait.evaluation.retrieval import RidgeAlignment
+from plait.evaluation.ranking import RidgeAlignment
 from plait.model import Model
 from plait.objectives.step import Step, View
 from plait.pairs.batch import Batch, Sample

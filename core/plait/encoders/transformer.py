@@ -71,7 +71,9 @@ class Transformer(nn.Module):
         """
         visible = mask[:, None, :]
         if causal:
-            visible = visible & torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=mask.device).tril()
+            visible = (
+                visible & torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=mask.device).tril()
+            )
         seen = None if context_mask is None else context_mask[:, None, :]
         outputs = [tokens]
         for level, block in enumerate(self.blocks):

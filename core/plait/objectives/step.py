@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from plait.encoders.features import Features, no_features
 from plait.errors import InputError
+from plait.losses.precision import upcast
 from plait.model import Model
 from plait.objectives.gather import gather
 from plait.pairs.batch import Batch, Padded, Value
@@ -168,8 +169,9 @@ class Step:
         more = (0, length - features.mask.shape[1])
         tokens = torch.nn.functional.pad(features.tokens, (0, 0, *more))
         mask = torch.nn.functional.pad(features.mask, more)
-        # Joined to the graph on every process, also on one that has none of these rows: its backward pass gathers too.
-        tokens, pooled = (self.gather(rows + self.nothing()) for rows in (tokens, features.pooled))
+        # Of one type and joined to the graph on every process, also on one that has none of these rows: its backward
+        # pass gathers too.
+        tokens, pooled = (self.gather(upcast(rows) + self.nothing()) for rows in (tokens, features.pooled))
         return Features(tokens, self.gather(mask), pooled, features.grid)
 
     def mean(self, losses: Tensor, counted: Tensor) -> Tensor:

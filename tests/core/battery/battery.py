@@ -80,6 +80,7 @@ def setting(case: Case, world: World, dtype: torch.dtype = torch.float64) -> Set
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+    torch.manual_seed(2)
     objective = case.make()
     objective.prepare(model, INSTANCES)
     return Setting(model, teacher, objective.to(dtype))

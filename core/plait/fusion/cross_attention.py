@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import override
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from plait.encoders.features import Features
+from plait.encoders.transformer import Attention, perceptron
 from plait.errors import InputError
 from plait.fusion.fusion import Fusion
-from plait.fusion.modality_tokens import ModalityTokens
-from plait.pairs.batch import Batch
+from plait.fusion.streams import Streams, chain, join
+from plait.pairs.batch import Batch, Padded
 
 
 class CrossAttentionFusion(Fusion):
     """Co-attention (ViLBERT; Lu et al., 2019) among two or more modalities.
 
-    A modality is a stream of tokens, led by its pooled features, or by a learned vector where it is missing; so
-    there is always something to attend to. Streams share their weights and are told apart by an embedding of
-    the modality. ``pooled`` is the mean of the leading tokens; tokens are all streams, one after another.
+    Streams share their weights and are told apart by an embedding of the modality. Tokens are all streams, one after
+    another, each led by what stands for the whole modality; ``pooled`` is the mean of the leads.
 
     Args:
         modalities: modality name to the width of its encoder.
@@ -36,32 +34,17 @@ class CrossAttentionFusion(Fusion):
             raise InputError("Cross-attention needs two modalities or more: give another, or set fusion to none.")
         if width % heads:
             raise InputError(f"The fusion's width {width} is not a multiple of its {heads} heads: change one of them.")
-        self.leads = ModalityTokens(modalities, width)
-        self.projections = nn.ModuleDict(
-            {name: nn.Sequential(nn.LayerNorm(size), nn.Linear(size, width)) for name, size in modalities.items()}
-        )
-        self.kinds = nn.ParameterDict({name: nn.Parameter(0.02 * torch.randn(width)) for name in modalities})
+        self.streams = Streams(modalities, width)
         self.layers = nn.ModuleList(CoAttention(width, heads) for _ in range(layers))
         self.last_norm = nn.LayerNorm(width)
         self.width = width
 
     @override
     def forward(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
-        leads, there = self.leads(features, present)
-        streams: list[Tensor] = []
-        masks: list[Tensor] = []
-        for index, name in enumerate(self.projections):
-            tokens, real = [leads[:, index : index + 1]], [there[:, index : index + 1]]
-            if bool(present[name].any()):
-                said = features(name)
-                tokens.append(self.projections[name](said.tokens))
-                real.append(said.mask & present[name][:, None])
-            streams.append(torch.cat(tokens, dim=1) + self.kinds[name])
-            masks.append(torch.cat(real, dim=1))
+        streams = self.streams(features, present)
         for layer in self.layers:
-            streams = layer(streams, masks)
-        pooled = torch.stack([stream[:, 0] for stream in streams], dim=1).mean(dim=1)
-        return Features(self.last_norm(torch.cat(streams, dim=1)), torch.cat(masks, dim=1), self.last_norm(pooled))
+            streams = layer(streams)
+        return join(streams, self.last_norm)
 
 
 class CoAttention(nn.Module):
@@ -74,28 +57,15 @@ class CoAttention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm, self.last_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query, self.key_value, self.out = (nn.Linear(width, size) for size in (width, 2 * width, width))
-        self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.attention = Attention(width, heads)
+        self.norm = nn.LayerNorm(width)
+        self.perceptron = perceptron(width)
 
-    def forward(self, streams: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
-        """Streams (B, T_m, D) with masks (B, T_m) to streams of the same shapes.
-
-        The first token of a stream is seen whatever its mask says: it stands for a missing modality too.
-        """
-        normal = [self.norm(stream) for stream in streams]
-        seen = [torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1) for mask in masks]
-        result: list[Tensor] = []
-        for index, stream in enumerate(streams):
-            others = torch.cat([*normal[:index], *normal[index + 1 :]], dim=1)
-            visible = torch.cat([*seen[:index], *seen[index + 1 :]], dim=1)
-            stream = stream + self._attend(normal[index], others, visible)
-            result.append(stream + self.perceptron(self.last_norm(stream)))
+    def forward(self, streams: Mapping[str, Padded]) -> dict[str, Padded]:
+        """Streams (B, T_m, D) to streams of the same shapes."""
+        result: dict[str, Padded] = {}
+        for name, stream in streams.items():
+            others = chain(other for key, other in streams.items() if key != name)
+            tokens = stream.values + self.attention(stream.values, others.values, others.mask[:, None])
+            result[name] = Padded(tokens + self.perceptron(self.norm(tokens)), stream.mask)
         return result
-
-    def _attend(self, tokens: Tensor, others: Tensor, visible: Tensor) -> Tensor:
-        key, value = self.key_value(others).chunk(2, dim=-1)
-        query, key, value = (x.unflatten(2, (self.heads, -1)).transpose(1, 2) for x in (self.query(tokens), key, value))
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None, None, :])
-        return self.out(attended.transpose(1, 2).flatten(2))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from plait.encoders.features import Features, no_features
@@ -115,8 +116,8 @@ class Step:
         fusion = self.model.fusion
         if replaced and fusion is not None and not fusion.reads_features:
             raise InputError(
-                f"{type(fusion).__name__} reads the inputs and not their features, so that nothing can be hidden from it "
-                "or put in its place: choose another fusion."
+                f"{type(fusion).__name__} reads the inputs and not their features, so that nothing can be hidden from "
+                "it or put in its place: choose another fusion."
             )
         flags = self.batch.present | dict(present or {})
         names = tuple(self.model.encoders) if names is None else names
@@ -132,7 +133,7 @@ class Step:
 
     def embedding(self, view: View) -> Tensor:
         """(B, E) unit vectors in the shared space; the rows where ``present(view)`` is false mean nothing."""
-        return torch.nn.functional.normalize(self.projection(view), dim=-1)
+        return F.normalize(self.projection(view), dim=-1)
 
     @property
     def embedded(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -167,17 +168,24 @@ class Step:
         """The features of all processes' rows, with gradient; every process must call it."""
         length = int(self.gather(torch.tensor([features.mask.shape[1]], device=features.mask.device)).max())
         more = (0, length - features.mask.shape[1])
-        tokens = torch.nn.functional.pad(features.tokens, (0, 0, *more))
-        mask = torch.nn.functional.pad(features.mask, more)
-        # Of one type and joined to the graph on every process, also on one that has none of these rows: its backward
-        # pass gathers too.
-        tokens, pooled = (self.gather(upcast(rows) + self.nothing()) for rows in (tokens, features.pooled))
-        return Features(tokens, self.gather(mask), pooled, features.grid)
+
+        def gathered(rows: Tensor) -> Tensor:
+            # Of one type and joined to the graph on every process, also on one that has none of these rows: its
+            # backward pass gathers too.
+            return self.gather(upcast(rows) + self.nothing())
+
+        tokens, mask = F.pad(features.tokens, (0, 0, *more)), F.pad(features.mask, more)
+        has_embedded = self.gather(torch.tensor([features.embedded is not None], device=mask.device))
+        embedded = None
+        if bool(has_embedded.any()):
+            embedded = gathered(tokens * 0.0 if features.embedded is None else F.pad(features.embedded, (0, 0, *more)))
+        return Features(gathered(tokens), self.gather(mask), gathered(features.pooled), features.grid, embedded)
 
     def mean(self, losses: Tensor, counted: Tensor) -> Tensor:
         """The mean of (B,) losses over the counted rows (B,) of all processes; zero where none is counted."""
         flags = self.gather(counted)
-        kept = self.gather(losses.masked_fill(~counted, 0.0) + self.nothing())[flags]
+        # Of one type on every process, also on one that had nothing to compute.
+        kept = self.gather(losses.masked_fill(~counted, 0.0).to(upcast(self._weight).dtype) + self.nothing())[flags]
         return kept.sum() / max(len(kept), 1)
 
     def nothing(self) -> Tensor:

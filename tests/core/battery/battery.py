@@ -79,7 +79,8 @@ def setting(case: Case, world: World, dtype: torch.dtype = torch.float64) -> Set
     teacher = copy.deepcopy(model).requires_grad_(False)
     with torch.no_grad():
         for parameter in teacher.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
+            # Drawn in float32 whatever the precision, so that it is the same noise in all of them.
+            parameter.add_(0.05 * torch.randn(parameter.shape).to(parameter))
     torch.manual_seed(2)
     objective = case.make()
     objective.prepare(model, INSTANCES)

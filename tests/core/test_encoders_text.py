@@ -167,3 +167,20 @@ def test_misuse_is_said_in_one_sentence() -> None:
         Text(width=8, heads=3)
     with pytest.raises(InputError, match="something else than texts"):
         text_encoder()(torch.zeros(1, 3))
+
+
+def test_sentences() -> None:
+    encoder = Text(layers=1, width=8, heads=2, vocabulary=80)
+    texts = ["no cat. a dog ran. ", "a dog", "the end...!", ". a cat"]
+    encoder.fit(texts)
+    value = encoder.collate(texts)
+    assert encoder.tokenizer is not None
+    found = [
+        [(encoder.tokenizer.id_to_token(int(i)), int(k)) for i, k in zip(ids[mask], kinds[mask], strict=True)]
+        for ids, mask, kinds in zip(value.values, value.mask, encoder.sentences(value), strict=True)
+    ]
+    by_sentence = [[int(k) for _, k in row] for row in found]
+    assert all(row[0] == row[-1] == -1 for row in by_sentence)  # [CLS] and [SEP]
+    assert [sorted({k for k in row if k >= 0}) for row in by_sentence] == [[0, 1], [0], [0], [0, 1]]
+    full_stops = [k for token, k in found[0] if token == "."]
+    assert full_stops == [0, 1]

@@ -83,6 +83,21 @@ class Text(TokenEncoder):
         pooled = masked_mean(mixed, tokens.mask)
         return Features(mixed, tokens.mask, pooled, grid, tokens.values, tuple(said.hidden_states[1:]))
 
+    def sentences(self, value: Padded) -> Tensor:
+        """(B, T) int64, the sentence of each token, counted from 0 in each text; -1 for tokens that are no words.
+
+        A sentence ends with its full stop, question or exclamation mark, or with the text.
+        """
+        tokenizer = self.tokenizer
+        ends = [] if tokenizer is None else [tokenizer.token_to_id(mark) for mark in ".?!"]
+        marks = torch.tensor([mark for mark in ends if mark is not None], device=value.mask.device)
+        frame = torch.tensor(list(self.special.values()), device=value.mask.device)
+        word = value.mask & ~torch.isin(value.values, frame)
+        # A mark closes a sentence only if a word follows, so that "etc. ..." makes no empty one.
+        closes = torch.isin(value.values, marks) & value.mask
+        opens = word & ~closes & torch.nn.functional.pad(closes, (1, 0))[:, :-1]
+        return opens.long().cumsum(dim=1).masked_fill(~word, -1)
+
     @property
     def mask_id(self) -> int:
         """The id of the mask token; raises `InputError` for a vocabulary that has none."""

@@ -61,12 +61,12 @@ def streamed_sigmoid(a: Tensor, b: Tensor, scale: Tensor, bias: Tensor, positive
 class _InfoNCE(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, scale: Tensor, a_to_b: float, rows: int) -> Tensor:
-        n, scaled = len(a), scale * a
+        n = len(a)
         logits, spare = a.new_empty(2, min(rows, n), n)
         partner, of_rows, of_columns = a.new_empty(n), a.new_empty(n), a.new_full((n,), -torch.inf)
         for start in range(0, n, rows):
             block = slice(start, start + rows)
-            s = torch.mm(scaled[block], b.T, out=logits[: n - start])
+            s = torch.mm(scale * a[block], b.T, out=logits[: n - start])
             partner[block] = s.diagonal(start)
             of_rows[block] = _logsumexp(s, 1, spare)
             of_columns = torch.logaddexp(of_columns, _logsumexp(s, 0, spare))
@@ -78,12 +78,12 @@ class _InfoNCE(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         _refuse_create_graph()
         a, b, scale, of_rows, of_columns = ctx.saved_tensors
-        n, scaled = len(a), scale * a
+        n = len(a)
         logits, spare = a.new_empty(2, min(ctx.rows, n), n)
         of_a, of_b = torch.empty_like(a), torch.zeros_like(b)
         for start in range(0, n, ctx.rows):
             block = slice(start, start + ctx.rows)
-            s = torch.mm(scaled[block], b.T, out=logits[: n - start])
+            s = torch.mm(scale * a[block], b.T, out=logits[: n - start])
             slope = torch.sub(s, of_rows[block, None], out=spare[: n - start]).exp_()
             slope.lerp_(s.sub_(of_columns).exp_(), 1 - ctx.a_to_b).diagonal(start).sub_(1)
             torch.mm(slope, b, out=of_a[block])
@@ -98,12 +98,12 @@ class _Sigmoid(torch.autograd.Function):
     def forward(
         ctx: Any, a: Tensor, b: Tensor, scale: Tensor, bias: Tensor, positives: Tensor | None, rows: int
     ) -> Tensor:
-        n, scaled, zero = len(a), scale * a, a.new_zeros(())
+        n, zero = len(a), a.new_zeros(())
         logits, spare = a.new_empty(2, min(rows, n), n)
         of_a, of_b, of_bias, total = torch.zeros_like(a), torch.zeros_like(b), zero.clone(), zero.clone()
         for start in range(0, n, rows):
             block = slice(start, start + rows)
-            s = torch.addmm(bias, scaled[block], b.T, out=logits[: n - start])
+            s = torch.addmm(bias, scale * a[block], b.T, out=logits[: n - start])
             _negate(s, positives, start)
             total += torch.logaddexp(s, zero, out=spare[: n - start]).sum()
             if any(ctx.needs_input_grad):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.features import Features
+from plait.encoders.text import Text
 from plait.errors import InputError
 from plait.losses.bags import mil_nce
 from plait.objectives.negatives import fixed_scale
@@ -22,7 +23,7 @@ class MILNCE(Objective):
 
     A segment's embedding is that of the mean of its tokens. A sample says which token is in which segment by an entry
     ``<bag>_segments``: as many int64 as the modality has tokens, counted from 0, or -1 for a token that is in none.
-    Where a sample does not, each token is a segment. A row without a segment takes no part. Miech et al., 2020
+    Where a sample does not, the segments of a text are its sentences, and of all else its tokens. A row without a segment takes no part. Miech et al., 2020
     (MIL-NCE), with unit vectors and a temperature: without them, products grow without bound.
 
     Args:
@@ -50,13 +51,18 @@ class MILNCE(Objective):
 
 
 def segments_of(step: Step, name: str) -> Tensor:
-    """(B, T) int64, the segment of each token of a modality, -1 for none; each token its own where nothing is given.
+    """(B, T) int64, the segment of each token of a modality, -1 for none.
+
+    Where nothing is given they are a text's sentences, and of all else the single tokens.
 
     Raises:
         InputError: where a row's segments are not one a token, or are no count from 0.
     """
     mask = step.features(name).mask
     each = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    encoder, value = step.model.encoder(name), step.batch.values.get(name)
+    if isinstance(encoder, Text) and isinstance(value, Padded):
+        each = encoder.sentences(value)
     given = step.batch.values.get(f"{name}_segments")
     if not isinstance(given, Padded):
         return each.masked_fill(~mask, -1)

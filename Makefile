@@ -30,8 +30,11 @@ check: setup
 	.venv/bin/lint-imports
 	.venv/bin/pyright
 
+# Beside what people use today; BENCH=losses runs one of them.
 bench: setup
-	set -e; for file in benchmarks/*.py; do .venv/bin/python "$$file"; done
+	./setup.sh bench
+	set -e; for file in $(if $(BENCH),benchmarks/$(BENCH).py,$(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py))); do \
+		echo "== $$file"; .venv/bin/python "$$file"; done
 
 clean:
 	rm -rf .venv .uv .uv.log demo build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes .venv with Plait and all it needs, from constraints.txt. 'make' runs this; it needs Python >= 3.12 alone.
+# An argument names a further extra: 'make bench' installs the libraries that are compared.
 #
 # The interpreter: $PYTHON if set; else python3.12 and newer on the PATH, then pyenv's versions (a pyenv shim on the PATH
 # may refuse to run), then what uv finds or fetches. 3.12 is preferred because continuous integration runs it.
@@ -78,4 +79,4 @@ if [ -t 2 ]; then quiet=; fi # on a terminal uv shows its progress
 compile=
 # Where Python may not keep its bytecode, as in most containers, keep it now: imports are three times as fast.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then compile=--compile-bytecode; fi
-"$uv" pip install $quiet $compile --python .venv/bin/python --constraint constraints.txt --editable '.[all,dev]'
+"$uv" pip install $quiet $compile --python .venv/bin/python --constraint constraints.txt --editable ".[all,dev${1:+,$1}]"

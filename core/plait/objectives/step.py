@@ -54,6 +54,7 @@ class Step:
         self._features: dict[str, Features] = {}
         self._fused: dict[tuple[str, ...], Features] = {}
         self._projections: dict[View, Tensor] = {}
+        self._embeddings: dict[View, Tensor] = {}
 
     @cached_property
     def teacher(self) -> Step:
@@ -133,7 +134,9 @@ class Step:
 
     def embedding(self, view: View) -> Tensor:
         """(B, E) unit vectors in the shared space; the rows where ``present(view)`` is false mean nothing."""
-        return F.normalize(self.projection(view), dim=-1)
+        if view not in self._embeddings:
+            self._embeddings[view] = F.normalize(self.projection(view), dim=-1)
+        return self._embeddings[view]
 
     @property
     def embedded(self) -> dict[str, tuple[Tensor, Tensor]]:

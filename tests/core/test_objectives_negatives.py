@@ -160,23 +160,23 @@ def test_a_bag_is_the_projected_means_of_the_segments_tokens() -> None:
     ids = [[-1, 0, 0, 1, 1, -1]] * 31 + [[-1, 2, 0, 0, 0, -1]]
     world = with_segments(scenes(), ids, [True] * 31 + [False])
     step = Step(world.model(), world.batch([0, 9, 31], {}))
-    (loss,) = MILNCE("image", "text", 0.5)(step).values()
+    (loss,) = MILNCE("image", "text", 0.5, "text_segments")(step).values()
     tokens = step.features("text").tokens
     project = step.model.projectors["text"]
     bags = torch.zeros(3, 6, 8)
     for row in (0, 1):
         for k, places in enumerate(([1, 2], [3, 4])):
             bags[row, k] = F.normalize(project(tokens[row, places].mean(dim=0)), dim=0)
-    bags[2] = F.normalize(project(tokens[2]), dim=1)  # it says nothing: each token is a segment
-    mask = torch.tensor([[True] * 2 + [False] * 4] * 2 + [[True] * 6])
+    bags[2, 0] = F.normalize(project(tokens[2, 1:5].mean(dim=0)), dim=0)  # it says nothing: it is one sentence
+    mask = torch.tensor([[True] * 2 + [False] * 4] * 2 + [[True] + [False] * 5])
     assert torch.allclose(loss, mil_nce(unit(step, "image"), bags, 2.0, mask), rtol=1e-5)
 
 
 def test_without_segments_every_token_is_a_member() -> None:
-    step = step_of(scenes(), text=[2])
-    (loss,) = MILNCE("image", "text", 0.5)(step).values()
-    features = step.features("text")
-    bags = F.normalize(step.model.projectors["text"](features.tokens), dim=2)
+    step = step_of(scenes(), depth=[2])
+    (loss,) = MILNCE("image", "depth", 0.5)(step).values()
+    features = step.features("depth")
+    bags = F.normalize(step.model.projectors["depth"](features.tokens), dim=2)
     rest = [0, 1, 3, 4, 5, 6, 7]
     expected = mil_nce(unit(step, "image")[rest], bags[rest], 2.0, features.mask[rest])
     assert torch.allclose(loss, expected, rtol=1e-5)
@@ -187,7 +187,7 @@ def test_a_row_all_of_whose_tokens_are_in_no_segment_takes_no_part() -> None:
     ids[4] = [-1] * 6
     world = with_segments(scenes(), ids, [True] * 32)
     losses = [
-        total(MILNCE("image", "text")(Step(world.model(), world.batch(rows, {}))))
+        total(MILNCE("image", "text", segments="text_segments")(Step(world.model(), world.batch(rows, {}))))
         for rows in (range(8), [0, 1, 2, 3, 5, 6, 7])
     ]
     assert torch.allclose(losses[0], losses[1], rtol=1e-5)
@@ -206,7 +206,7 @@ def test_segment_means_by_hand() -> None:
 
 def test_segments_come_with_the_sample() -> None:
     """Through the collators that a run asks for, one row without them, one without a text."""
-    model, objective = scenes().model(), MILNCE("image", "text")
+    model, objective = scenes().model(), MILNCE("image", "text", segments="text_segments")
     image = torch.zeros(1, 8, 8)
     samples = [
         {"image": image, "text": "red green blue", "text_segments": torch.tensor([-1, 0, 0, 1, -1])},
@@ -214,9 +214,9 @@ def test_segments_come_with_the_sample() -> None:
         {"image": image, "text": None, "text_segments": None},
     ]
     batch = model.collate(samples, "abc", "abc", extra=objective.collators)
-    assert segments_of(Step(model, batch), "text").tolist() == [
+    assert segments_of(Step(model, batch), "text", objective.segments).tolist() == [
         [-1, 0, 0, 1, -1, -1],
-        [0, 1, 2, 3, 4, 5],
+        [-1, 0, 0, 0, 0, -1],  # one sentence
         [-1, -1, -1, -1, -1, -1],
     ]
 
@@ -225,7 +225,7 @@ def test_segments_come_with_the_sample() -> None:
     "ids", [[-1, 0, 0, 1], [-1, 0, 0, 1, 1, 1, 1], [-1, 0, 0, 1, 1, 6]], ids=["short", "long", "no count"]
 )
 def test_segments_that_do_not_fit_the_tokens_are_refused(ids: list[int]) -> None:
-    model, objective = scenes().model(), MILNCE("image", "text")
+    model, objective = scenes().model(), MILNCE("image", "text", segments="text_segments")
     samples = [{"image": torch.zeros(1, 8, 8), "text": "red green blue white", "text_segments": torch.tensor(ids)}]
     step = Step(model, model.collate(samples, ["scene 4"], ["g"], extra=objective.collators))
     with pytest.raises(InputError, match="Row 'scene 4': 'text_segments' does not fit the tokens of 'text'"):

@@ -6,6 +6,7 @@ from plait.encoders.conv import Conv
 from plait.encoders.dense import ConvDense, TimmDense
 from plait.encoders.features import Encoder, Features
 from plait.encoders.image import TimmImage
+from plait.encoders.patches import Patches
 from plait.encoders.points import Points
 from plait.encoders.tables import Series, Table
 from plait.encoders.text import Text
@@ -13,6 +14,7 @@ from plait.encoders.text import Text
 ENCODERS: dict[str, type[Encoder]] = {
     "conv": Conv,
     "conv_dense": ConvDense,
+    "patches": Patches,
     "points": Points,
     "series": Series,
     "table": Table,

@@ -21,28 +21,29 @@ from plait.pairs.batch import Padded, pad
 class MILNCE(Objective):
     """MIL-NCE: a row of one modality belongs to any segment of the other, and to no segment of other rows.
 
-    A segment's embedding is that of the mean of its tokens. A sample says which token is in which segment by an entry
-    ``<bag>_segments``: as many int64 as the modality has tokens, counted from 0, or -1 for a token that is in none.
-    Where a sample does not, the segments of a text are its sentences, and of all else its tokens. A row without a segment takes no part. Miech et al., 2020
+    A segment's embedding is that of the mean of its tokens. The segments of a text are its sentences, those of all
+    else its tokens, unless the samples say otherwise. A row without a segment takes no part. Miech et al., 2020
     (MIL-NCE), with unit vectors and a temperature: without them, products grow without bound.
 
     Args:
         anchor: the modality, or view, that is one vector a row.
         bag: the modality whose tokens make up the bag.
         temperature: what similarities are divided by.
+        segments: the entry by which a sample says in which segment each token is: as many int64 as the modality has
+            tokens, counted from 0, or -1 for a token that is in none.
     """
 
-    def __init__(self, anchor: str, bag: str, temperature: float = 0.07) -> None:
+    def __init__(self, anchor: str, bag: str, temperature: float = 0.07, segments: str | None = None) -> None:
         super().__init__()
-        self.modalities = (anchor, bag)
-        self.collators = {f"{bag}_segments": pad}
+        self.modalities, self.segments = (anchor, bag), segments
+        self.collators = {} if segments is None else {segments: pad}
         self.scale = fixed_scale(temperature)
 
     @override
     def forward(self, step: Step) -> dict[str, Tensor]:
         anchor, bag = self.modalities
         features = step.features(bag)
-        members = segment_means(features, segments_of(step, bag))
+        members = segment_means(features, segments_of(step, bag, self.segments))
         embedded = Features(step.model.project(bag, members.values), members.mask, step.embedding(anchor))
         rows = step.gather_features(embedded)
         both = step.gather(step.present(anchor) & step.present(bag))
@@ -50,7 +51,7 @@ class MILNCE(Objective):
         return {f"mil_nce/{anchor}~{bag}": loss}
 
 
-def segments_of(step: Step, name: str) -> Tensor:
+def segments_of(step: Step, name: str, entry: str | None) -> Tensor:
     """(B, T) int64, the segment of each token of a modality, -1 for none.
 
     Where nothing is given they are a text's sentences, and of all else the single tokens.
@@ -63,7 +64,7 @@ def segments_of(step: Step, name: str) -> Tensor:
     encoder, value = step.model.encoder(name), step.batch.values.get(name)
     if isinstance(encoder, Text) and isinstance(value, Padded):
         each = encoder.sentences(value)
-    given = step.batch.values.get(f"{name}_segments")
+    given = None if entry is None else step.batch.values.get(entry)
     if not isinstance(given, Padded):
         return each.masked_fill(~mask, -1)
     says = given.mask.any(dim=1) & step.present(name)
@@ -72,7 +73,7 @@ def segments_of(step: Step, name: str) -> Tensor:
     if not bool(fits[says].all()):
         row = step.batch.ids[int((says & ~fits).nonzero()[0])]
         raise InputError(
-            f"Row '{row}': '{name}_segments' does not fit the tokens of '{name}': give each token one number, "
+            f"Row '{row}': '{entry}' does not fit the tokens of '{name}': give each token one number, "
             "counted from 0, or -1 for none."
         )
     return torch.where(says[:, None], ids, each).masked_fill(~mask, -1)

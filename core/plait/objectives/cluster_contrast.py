@@ -13,10 +13,10 @@ from plait.errors import InputError
 from plait.losses.clustering import cluster_contrast, masked_margin_softmax
 from plait.losses.kmeans import kmeans, nearest, seeds
 from plait.model import Model
-from plait.objectives.momentum_contrast import contrasted
 from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
+from plait.objectives.views import two_or_more
 
 
 class ClusterContrast(Objective):
@@ -49,7 +49,7 @@ class ClusterContrast(Objective):
         queue: int = 4096,
     ) -> None:
         super().__init__()
-        self.modalities = contrasted("cluster_contrast", of)
+        self.modalities = two_or_more("cluster_contrast", of)
         if not 2 <= clusters <= queue:
             raise InputError(
                 f"cluster_contrast looks for {clusters} clusters in a queue of {queue}: set a longer queue."

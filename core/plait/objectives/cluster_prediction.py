@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from plait.losses.precision import upcast
 from plait.model import Model
 from plait.objectives.assignments import ClusteredRows, directions, enough_rows
-from plait.objectives.momentum_contrast import contrasted
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.views import two_or_more
 
 
 class ClusterPrediction(Objective):
@@ -37,7 +37,7 @@ class ClusterPrediction(Objective):
 
     def __init__(self, of: list[str], clusters: int = 64, recluster_every: int = 200) -> None:
         super().__init__()
-        self.modalities = contrasted("cluster_prediction", of)
+        self.modalities = two_or_more("cluster_prediction", of)
         self.clusters, self.recluster_every = clusters, recluster_every
         self.clustered, self.heads = nn.ModuleDict(), nn.ModuleDict()
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from plait.losses.clustering import deep_multimodal_clustering, route
 from plait.model import Model
-from plait.objectives.momentum_contrast import contrasted
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.views import two_or_more
 
 
 class DeepClustering(Objective):
@@ -33,7 +33,7 @@ class DeepClustering(Objective):
         self, of: list[str], clusters: int = 8, width: int = 16, iterations: int = 3, margin: float = 1.0
     ) -> None:
         super().__init__()
-        self.modalities = contrasted("deep_clustering", of)
+        self.modalities = two_or_more("deep_clustering", of)
         self.clusters, self.width, self.iterations, self.margin = clusters, width, iterations, margin
         self.entries = nn.ModuleDict()
 

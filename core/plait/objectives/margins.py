@@ -9,9 +9,9 @@ from torch import Tensor
 
 from plait.errors import InputError
 from plait.losses.margins import batch_triplet, negative_at, siamese_margin, vse_hardest, vse_sum
-from plait.objectives.negatives import every_two
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.views import every_two
 
 
 class VSE(Objective):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import override
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from plait.encoders.features import Features
@@ -15,6 +14,7 @@ from plait.losses.matching import distance_logits, hard_negatives, matching_loss
 from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.views import two
 
 
 class Matching(Objective):
@@ -33,7 +33,7 @@ class Matching(Objective):
 
     def __init__(self, of: list[str], temperature: float = 0.07, equal: str | None = None) -> None:
         super().__init__()
-        self.modalities = two_modalities("matching", of)
+        self.modalities = two("matching", of)
         self.scale, self.equal = 1.0 / temperature, equal
 
     @override
@@ -67,7 +67,7 @@ class DistanceMatching(Objective):
 
     def __init__(self, of: list[str], equal: str | None = None) -> None:
         super().__init__()
-        self.modalities, self.equal = two_modalities("distance_matching", of), equal
+        self.modalities, self.equal = two("distance_matching", of), equal
         # At first: yes, if nearer than 1, which is a cosine of 1/2.
         self.weight = nn.Parameter(torch.tensor([1.0, -1.0]))
         self.bias = nn.Parameter(torch.tensor([-1.0, 1.0]))
@@ -101,7 +101,7 @@ def draw_others(
         Two (B,) places among the rows of all processes, and (B, 2) bool whether there is such a row. Where not, the
         place is the row's own.
     """
-    mine = own_places(step)
+    mine = step.places
     keys = step.gather(step.rows) if equal is None else step.keys(equal)
     both = step.gather(step.present(names[0]) & step.present(names[1]))
     allowed = both[mine][:, None] & both[None] & (keys[mine][:, None] != keys[None])
@@ -125,23 +125,10 @@ def pairwise_uniform(step: Step, salt: str, mine: Tensor) -> Tensor:
     return (asking[mine][:, None] + answering[None]) % 1.0
 
 
-def own_places(step: Step) -> Tensor:
-    """(B,) int64, where this process's rows lie among the rows of all processes."""
-    counts = step.gather(torch.tensor([len(step.batch)], device=step.rows.device))
-    rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-    return torch.arange(len(step.batch), device=step.rows.device) + counts[:rank].sum()
-
-
 def rows_of(features: Features, rows: Tensor) -> Features:
     """The features of some rows, in that order."""
-    return Features(features.tokens[rows], features.mask[rows], features.pooled[rows], features.grid)
-
-
-def two_modalities(kind: str, of: list[str]) -> tuple[str, str]:
-    """The modalities of an objective that takes two; raises `InputError` where there are more or fewer."""
-    if len(of) != 2 or of[0] == of[1]:
-        raise InputError(f"{kind} takes two modalities, and 'of' has {of}: name two.")
-    return of[0], of[1]
+    embedded = None if features.embedded is None else features.embedded[rows]
+    return Features(features.tokens[rows], features.mask[rows], features.pooled[rows], features.grid, embedded)
 
 
 def fusion_of(model: Model, kind: str) -> Fusion:

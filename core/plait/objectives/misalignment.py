@@ -12,10 +12,11 @@ from plait.errors import InputError
 from plait.losses.matching import matching_loss
 from plait.losses.noise_contrastive import cosines, sampled_softmax
 from plait.model import Model
-from plait.objectives.matching import fusion_of, two_modalities
+from plait.objectives.matching import fusion_of
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
 from plait.objectives.temperature import LogitScale
+from plait.objectives.views import two
 
 
 class MisalignmentMatching(Objective):
@@ -33,7 +34,7 @@ class MisalignmentMatching(Objective):
 
     def __init__(self, of: list[str], dims: list[int], min_shift: int) -> None:
         super().__init__()
-        self.modalities = two_modalities("misalignment_matching", of)
+        self.modalities = two("misalignment_matching", of)
         self.dims, self.min_shift = dims, min_shift
 
     @override
@@ -78,7 +79,7 @@ class MisalignmentContrast(Objective):
         learn_temperature: bool = True,
     ) -> None:
         super().__init__()
-        self.modalities = two_modalities("misalignment_contrast", of)
+        self.modalities = two("misalignment_contrast", of)
         self.dims, self.min_shift, self.copies = dims, min_shift, copies
         self.scale = LogitScale(temperature, learn_temperature)
 

@@ -13,10 +13,10 @@ from plait.encoders.features import Features, no_features
 from plait.encoders.token_encoder import TokenEncoder
 from plait.errors import InputError
 from plait.losses.contrastive import info_nce
-from plait.objectives.matching import own_places, two_modalities
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
 from plait.objectives.temperature import LogitScale
+from plait.objectives.views import two
 from plait.pairs.batch import Padded
 
 
@@ -43,7 +43,7 @@ class MixupContrast(Objective):
         self, of: list[str], alpha: float = 0.1, temperature: float = 0.07, learn_temperature: bool = True
     ) -> None:
         super().__init__()
-        self.modalities, self.alpha = two_modalities("mixup_contrast", of), alpha
+        self.modalities, self.alpha = two("mixup_contrast", of), alpha
         self.scale = LogitScale(temperature, learn_temperature)
 
     @override
@@ -56,7 +56,7 @@ class MixupContrast(Objective):
         heads, lam = self._draw(step)
         mixed, other = (first, second) if heads else (second, first)
         partner = partners(step.gather(step.uniform("mixup_contrast/order")), paired)
-        features = mixed_features(step, mixed, partner[own_places(step)], lam)
+        features = mixed_features(step, mixed, partner[step.places], lam)
         u = step.gather(step.model.project(mixed, features.pooled))[paired]
         v = step.gather(step.embedding(other))
         own = info_nce(u, v[paired], self.scale())
@@ -88,7 +88,7 @@ def partners(draws: Tensor, paired: Tensor) -> Tensor:
 
 def mixed_features(step: Step, name: str, partner: Tensor, lam: float) -> Features:
     """The features of a modality's inputs, each mixed with that of its ``partner`` (B,) among all processes' rows."""
-    everyones, mine = step.gather_features(inputs(step, name)), own_places(step)
+    everyones, mine = step.gather_features(inputs(step, name)), step.places
     mixture = lam * everyones.tokens[mine] + (1.0 - lam) * everyones.tokens[partner]
     encoder, value, present = step.model.encoder(name), step.batch.values.get(name), step.present(name)
     if value is None:

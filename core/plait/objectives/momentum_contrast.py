@@ -9,7 +9,6 @@ from typing import cast, override
 import torch
 from torch import Tensor, nn
 
-from plait.errors import InputError
 from plait.losses.contrastive import soft_targets
 from plait.losses.noise_contrastive import distilled_targets
 from plait.model import Model
@@ -17,6 +16,7 @@ from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
 from plait.objectives.temperature import LogitScale
+from plait.objectives.views import two_or_more
 
 
 class MomentumContrast(Objective):
@@ -53,7 +53,7 @@ class MomentumContrast(Objective):
         equal: str | None = None,
     ) -> None:
         super().__init__()
-        self.modalities = contrasted("momentum_contrast", of)
+        self.modalities = two_or_more("momentum_contrast", of)
         self.queue, self.alpha, self.ramp_steps, self.equal = queue, alpha, ramp_steps, equal
         self.temperature_momentum = temperature_momentum
         self.scale = LogitScale(temperature, learn_temperature)
@@ -99,13 +99,6 @@ class MomentumContrast(Objective):
         for view, (places, keys) in self._to_push.items():
             cast(Queue, self.queues[view]).push(places, keys)
         self._to_push = {}
-
-
-def contrasted(kind: str, of: list[str]) -> tuple[str, ...]:
-    """The views of an objective that needs two; raises `InputError` where there is one or none."""
-    if len(set(of)) < 2 or len(set(of)) < len(of):
-        raise InputError(f"{kind} contrasts two views or more, each named once, and 'of' has {of}: name them.")
-    return tuple(of)
 
 
 def latest(step: Step, view: str, views: tuple[str, ...], seen: Step, keys: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from plait.losses.contrastive import info_nce
 from plait.model import Model
-from plait.objectives.momentum_contrast import contrasted, latest
+from plait.objectives.momentum_contrast import latest
 from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
 from plait.objectives.temperature import LogitScale
+from plait.objectives.views import two_or_more
 
 
 class NearestNeighbour(Objective):
@@ -38,7 +39,7 @@ class NearestNeighbour(Objective):
         self, of: list[str], temperature: float = 0.07, learn_temperature: bool = True, queue: int = 65536
     ) -> None:
         super().__init__()
-        self.modalities, self.queue = contrasted("nearest_neighbour", of), queue
+        self.modalities, self.queue = two_or_more("nearest_neighbour", of), queue
         self.scale = LogitScale(temperature, learn_temperature)
         self.queues = nn.ModuleDict()
         self._to_push: dict[str, tuple[Tensor, Tensor]] = {}

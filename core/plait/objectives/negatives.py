@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import combinations
 from typing import override
 
 import torch
@@ -14,6 +12,7 @@ from plait.errors import InputError
 from plait.losses.negatives import cross_clr, decoupled, hard_negative, influence, nt_xent
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.views import every_two
 
 
 class NTXent(Objective):
@@ -147,17 +146,6 @@ class CrossCLR(Objective):
             return cross_clr(a, b, self.scale, of_a, of_b, intra_weight=self.intra_weight)
 
         return every_two(step, "cross_clr", self.modalities, loss)
-
-
-def every_two(
-    step: Step, kind: str, views: Sequence[str], loss: Callable[[Tensor, Tensor], Tensor]
-) -> dict[str, Tensor]:
-    """A loss of every two views, over the rows of all processes that have both, by name; zero where there are none."""
-    losses: dict[str, Tensor] = {}
-    for first, second in combinations(views, 2):
-        pairs = step.pairs(first, second)
-        losses[f"{kind}/{first}~{second}"] = step.nothing() if pairs is None else loss(pairs[0], pairs[1])
-    return losses
 
 
 def fixed_scale(temperature: float) -> float:

@@ -13,10 +13,10 @@ from plait.losses.clustering import swapped_prediction
 from plait.losses.precision import full_precision
 from plait.losses.transport import sinkhorn
 from plait.model import Model
-from plait.objectives.momentum_contrast import contrasted
 from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
+from plait.objectives.views import two_or_more
 
 
 class SwappedPrediction(Objective):
@@ -48,7 +48,7 @@ class SwappedPrediction(Objective):
         queue: int = 0,
     ) -> None:
         super().__init__()
-        self.modalities = contrasted("swapped_prediction", of)
+        self.modalities = two_or_more("swapped_prediction", of)
         self.clusters, self.scale, self.epsilon, self.iterations = clusters, 1.0 / temperature, epsilon, iterations
         self.freeze_steps, self.queue = freeze_steps, queue
         self.queues = nn.ModuleDict()

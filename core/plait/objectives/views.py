@@ -7,11 +7,18 @@ from itertools import combinations
 
 from torch import Tensor
 
+from plait.errors import InputError
 from plait.objectives.step import Step, View
 
 
 def views_of(of: Sequence[str | list[str]]) -> list[View]:
-    """A recipe's ``of``: a name for a modality's own tower, a list of names for the fusion of these alone."""
+    """A recipe's ``of``: a name for a modality's own tower, a list of names for the fusion of these alone.
+
+    Raises:
+        InputError: where there are fewer than two.
+    """
+    if len(of) < 2:
+        raise InputError(f"Two views or more are compared, and 'of' has {list(of)}: name them.")
     return [view if isinstance(view, str) else tuple(view) for view in of]
 
 
@@ -24,6 +31,20 @@ def modalities_of(views: Sequence[View]) -> tuple[str, ...]:
 def label(view: View) -> str:
     """What a view is called in the log."""
     return view if isinstance(view, str) else "+".join(view)
+
+
+def two_or_more(kind: str, of: Sequence[str]) -> tuple[str, ...]:
+    """The views of an objective that compares them; raises `InputError` where there are fewer than two."""
+    if len(set(of)) < 2 or len(set(of)) < len(of):
+        raise InputError(f"{kind} compares two views or more, each named once, and 'of' has {list(of)}: name them.")
+    return tuple(of)
+
+
+def two(kind: str, of: Sequence[str]) -> tuple[str, str]:
+    """The modalities of an objective that takes two; raises `InputError` where there are more or fewer."""
+    if len(of) != 2 or of[0] == of[1]:
+        raise InputError(f"{kind} takes two modalities, and 'of' has {list(of)}: name two.")
+    return of[0], of[1]
 
 
 def every_two(

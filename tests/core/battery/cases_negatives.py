@@ -34,7 +34,7 @@ CASES = {
     # Which rows are left out, and what the others weigh, is held fixed.
     "cross_clr": Case(make=lambda: CrossCLR(["a", "b"], temperature=0.1), world=vectors, differentiable=False),
     "mil_nce": Case(make=lambda: MILNCE("image", "text"), world=scenes),
-    "mil_nce/segments": Case(make=lambda: MILNCE("image", "text"), world=segmented),
+    "mil_nce/segments": Case(make=lambda: MILNCE("image", "text", segments="text_segments"), world=segmented),
     "vse": Case(make=lambda: VSE(["a", "b"]), world=vectors),
     # For its first hundred steps from random weights it lingers near 2 margin, what rows that are all alike cost.
     "vse_hardest": Case(make=lambda: VSEHardest(["a", "b"]), world=vectors, steps=240),

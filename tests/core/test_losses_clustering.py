@@ -24,7 +24,7 @@ from plait.losses.clustering import (
 )
 from plait.losses.contrastive import info_nce
 from plait.losses.kmeans import kmeans, match, match_labels, nearest, seeds
-from plait.losses.self_labels import gaussian_masses, ranked_masses, self_labels
+from plait.losses.labelling import gaussian_masses, ranked_masses, self_labels
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

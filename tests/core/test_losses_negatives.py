@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plait.losses.contrastive import info_nce
-from plait.losses.negatives import cross_clr, decoupled, hard_negative, influence, nt_xent, off_diagonal
+from plait.losses.negatives import cross_clr, decoupled, hard_negative, influence, nt_xent
+from plait.losses.rows import off_diagonal
 
 type Loss = Callable[[Tensor, Tensor, float], Tensor]
 

@@ -144,6 +144,17 @@ def test_a_collapse_is_told() -> None:
     assert collapse_notes(lines) == ["the embeddings of b were seen collapsed, first at step 2"]
 
 
+def test_losses_of_one_name_are_told_apart() -> None:
+    class Named(Objective):
+        def forward(self, step: Step) -> dict[str, torch.Tensor]:
+            return {"same": step.nothing() + 2.0, "own": step.nothing()}
+
+    learner = Learner(vectors().model(), [(Named(), 1.0), (Named(), 3.0), (Named(), 1.0)], 32)
+    total, named = learner(vectors().batch(), (0, 0))
+    assert set(named) == {"same", "same#2", "same#3", "own", "own#2", "own#3"}
+    assert float(total.detach()) == 10.0
+
+
 def test_objectives_are_prepared_with_the_model_and_the_rows() -> None:
     class Head(Objective):
         def prepare(self, model: Model, rows: int) -> None:

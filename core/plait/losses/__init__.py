@@ -1,5 +1,88 @@
 """Losses: pure functions of tensors."""
 
+from plait.losses.autoregressive import next_token
+from plait.losses.bags import mil_nce
+from plait.losses.clustering import (
+    cluster_contrast,
+    deep_multimodal_clustering,
+    masked_margin_softmax,
+    swapped_prediction,
+)
 from plait.losses.contrastive import info_nce, multi_positive, sigmoid_contrastive, soft_targets
+from plait.losses.correlation import cca
+from plait.losses.dense import dense_info_nce, pooled_regions
+from plait.losses.distillation import attention_alignment, distillation, similarity_smoothing
+from plait.losses.information import barber_agakov, club, cpc, donsker_varadhan, info_nce_bound, jsd, nwj, smile
+from plait.losses.kmeans import kmeans
+from plait.losses.latent import negative_cosine, smooth_l1_latent
+from plait.losses.local import gloria_similarity, late_interaction
+from plait.losses.mapping import critic_gap, cycle_consistency, soft_cycle
+from plait.losses.margins import batch_triplet, siamese_margin, vse_hardest, vse_sum
+from plait.losses.masked import masked_cross_entropy, masked_nce, masked_regression
+from plait.losses.matching import distance_logits, matching_loss
+from plait.losses.negatives import cross_clr, decoupled, hard_negative, nt_xent
+from plait.losses.noise_contrastive import nce, sampled_softmax
+from plait.losses.redundancy import barlow_twins, decur, vicreg
+from plait.losses.self_labels import self_labels
+from plait.losses.semantic import semantic_targets
+from plait.losses.transport import gromov_wasserstein, ipot, sinkhorn, transport_alignment, wasserstein_alignment
 
-__all__ = ["info_nce", "multi_positive", "sigmoid_contrastive", "soft_targets"]
+__all__ = [
+    "attention_alignment",
+    "barber_agakov",
+    "barlow_twins",
+    "batch_triplet",
+    "cca",
+    "club",
+    "cluster_contrast",
+    "cpc",
+    "critic_gap",
+    "cross_clr",
+    "cycle_consistency",
+    "decoupled",
+    "decur",
+    "deep_multimodal_clustering",
+    "dense_info_nce",
+    "distance_logits",
+    "distillation",
+    "donsker_varadhan",
+    "gloria_similarity",
+    "gromov_wasserstein",
+    "hard_negative",
+    "info_nce",
+    "info_nce_bound",
+    "ipot",
+    "jsd",
+    "kmeans",
+    "late_interaction",
+    "masked_cross_entropy",
+    "masked_margin_softmax",
+    "masked_nce",
+    "masked_regression",
+    "matching_loss",
+    "mil_nce",
+    "multi_positive",
+    "nce",
+    "negative_cosine",
+    "next_token",
+    "nt_xent",
+    "nwj",
+    "pooled_regions",
+    "sampled_softmax",
+    "self_labels",
+    "semantic_targets",
+    "siamese_margin",
+    "sigmoid_contrastive",
+    "similarity_smoothing",
+    "sinkhorn",
+    "smile",
+    "smooth_l1_latent",
+    "soft_cycle",
+    "soft_targets",
+    "swapped_prediction",
+    "transport_alignment",
+    "vicreg",
+    "vse_hardest",
+    "vse_sum",
+    "wasserstein_alignment",
+]

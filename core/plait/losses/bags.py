@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from plait.losses.negatives import off_diagonal
 from plait.losses.precision import full_precision, upcast
+from plait.losses.rows import off_diagonal
 
 
 def mil_nce(a: Tensor, b: Tensor, scale: Tensor | float, mask: Tensor) -> Tensor:

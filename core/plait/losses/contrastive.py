@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from plait.losses.precision import full_precision, upcast
+from plait.losses.rows import mean_of
 from plait.losses.streamed import BLOCK, block_rows, streamed_info_nce, streamed_sigmoid
 
 
@@ -45,7 +46,7 @@ def info_nce(a: Tensor, b: Tensor, scale: Tensor | float, *, a_to_b: float = 0.5
         logits = scale * a @ b.T
         partner = logits.diagonal()
         forth, back = logits.logsumexp(dim=1) - partner, logits.logsumexp(dim=0) - partner
-        return a_to_b * _mean(forth) + (1 - a_to_b) * _mean(back)
+        return a_to_b * mean_of(forth) + (1 - a_to_b) * mean_of(back)
 
 
 def multi_positive(a: Tensor, b: Tensor, scale: Tensor | float, positives: Tensor, *, a_to_b: float = 0.5) -> Tensor:
@@ -197,9 +198,4 @@ def _evenly(positives: Tensor) -> Tensor:
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of the rows that have a target."""
     asked = targets.any(dim=1)
-    return _mean(-(targets * logits.log_softmax(dim=1)).sum(dim=1)[asked])
-
-
-def _mean(rows: Tensor) -> Tensor:
-    """The mean; of no rows zero, still joined to the graph."""
-    return rows.sum() / max(len(rows), 1)
+    return mean_of(-(targets * logits.log_softmax(dim=1)).sum(dim=1)[asked])

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from plait.losses.negatives import off_diagonal, paired
 from plait.losses.precision import full_precision
+from plait.losses.rows import mean_of, off_diagonal, paired
 
 
 def vse_sum(a: Tensor, b: Tensor, margin: float = 0.2) -> Tensor:
@@ -36,7 +36,7 @@ def vse_sum(a: Tensor, b: Tensor, margin: float = 0.2) -> Tensor:
     """
     with full_precision(a):
         forth, back = _hinges(a, b, margin)
-        return _mean(forth.sum(dim=1) + back.sum(dim=1))
+        return mean_of(forth.sum(dim=1) + back.sum(dim=1))
 
 
 def vse_hardest(a: Tensor, b: Tensor, margin: float = 0.2) -> Tensor:
@@ -63,7 +63,7 @@ def vse_hardest(a: Tensor, b: Tensor, margin: float = 0.2) -> Tensor:
     with full_precision(a):
         # A column of zeros changes no maximum of what is not negative, and one row has no other column.
         forth, back = (functional.pad(hinges, (0, 1)).amax(dim=1) for hinges in _hinges(a, b, margin))
-        return _mean(forth + back)
+        return mean_of(forth + back)
 
 
 def siamese_margin(a: Tensor, b: Tensor, same: Tensor, margin: float = 0.6) -> Tensor:
@@ -91,7 +91,7 @@ def siamese_margin(a: Tensor, b: Tensor, same: Tensor, margin: float = 0.6) -> T
         a, b = paired(a, b)
         difference = a - b
         apart = functional.relu(margin - torch.linalg.vector_norm(difference, dim=1))
-        return _mean(torch.where(same, difference.square().sum(dim=1), apart.square()))
+        return mean_of(torch.where(same, difference.square().sum(dim=1), apart.square()))
 
 
 @torch.no_grad()
@@ -147,7 +147,7 @@ def batch_triplet(a: Tensor, b: Tensor, margin: float = 1.0) -> Tensor:
         distances = _distances(*paired(a, b))
         partner = distances.diagonal()[:, None]
         triplets = [functional.relu(margin + partner - off_diagonal(square)) for square in (distances, distances.T)]
-        return _mean(torch.cat(triplets).flatten())
+        return mean_of(torch.cat(triplets).flatten())
 
 
 def _hinges(a: Tensor, b: Tensor, margin: float) -> list[Tensor]:
@@ -161,8 +161,3 @@ def _hinges(a: Tensor, b: Tensor, margin: float) -> list[Tensor]:
 def _distances(a: Tensor, b: Tensor) -> Tensor:
     """(N, N) Euclidean distances, from differences: by products, those of near rows would lose half their digits."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _mean(rows: Tensor) -> Tensor:
-    """The mean; of no rows zero, still joined to the graph."""
-    return rows.sum() / max(len(rows), 1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.losses.precision import full_precision, upcast
+from plait.losses.rows import mean_of, off_diagonal, paired
 
 
 def nt_xent(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
@@ -38,7 +39,7 @@ def nt_xent(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
     """
     with full_precision(a):
         partner, negatives = _partner_and_negatives(a, b, scale)
-        return _mean(functional.softplus(negatives.logsumexp(dim=1) - partner))
+        return mean_of(functional.softplus(negatives.logsumexp(dim=1) - partner))
 
 
 def decoupled(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
@@ -65,7 +66,7 @@ def decoupled(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
         partner, negatives = _partner_and_negatives(a, b, scale)
         if len(a) < 2:
             return partner.sum() * 0.0
-        return _mean(negatives.logsumexp(dim=1) - partner)
+        return mean_of(negatives.logsumexp(dim=1) - partner)
 
 
 def hard_negative(a: Tensor, b: Tensor, scale: Tensor | float, *, tau_plus: float = 0.1, beta: float = 1.0) -> Tensor:
@@ -104,7 +105,7 @@ def hard_negative(a: Tensor, b: Tensor, scale: Tensor | float, *, tau_plus: floa
         if tau_plus > 0:
             debiased = _log_difference(reweighted, partner + log_n + math.log(tau_plus)) - math.log1p(-tau_plus)
         floor = log_n - torch.as_tensor(scale, dtype=partner.dtype, device=partner.device)
-        return _mean(functional.softplus(torch.maximum(debiased, floor) - partner))
+        return mean_of(functional.softplus(torch.maximum(debiased, floor) - partner))
 
 
 def cross_clr(
@@ -153,7 +154,7 @@ def cross_clr(
             left_out = off_diagonal(~kept.expand(len(own), -1)).repeat(1, 2)
             # The partner, a column of its own, keeps the sum finite where every negative is left out.
             logits = torch.cat([partner[:, None], negatives.masked_fill(left_out, -math.inf)], dim=1)
-            directions.append(_mean(weight * (logits.logsumexp(dim=1) - partner)))
+            directions.append(mean_of(weight * (logits.logsumexp(dim=1) - partner)))
         return (directions[0] + directions[1]) / 2
 
 
@@ -187,22 +188,6 @@ def influence(rows: Tensor, *, quantile: float = 0.9, kappa: float = 0.1) -> tup
         return kept, len(rows) * (connectivity / kappa).softmax(dim=0)
 
 
-def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two views as tensors of one type, float32 or better; raises `ValueError` unless both are (N, D)."""
-    if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(f"a {tuple(a.shape)} and b {tuple(b.shape)} are not two (N, D) tensors of one shape.")
-    a, b = upcast(a), upcast(b)
-    precision = torch.promote_types(a.dtype, b.dtype)
-    return a.to(precision), b.to(precision)
-
-
-def off_diagonal(square: Tensor) -> Tensor:
-    """(N, N - 1): an (N, N) tensor without its diagonal. Nothing that must not count is left to be masked."""
-    n = len(square)
-    others = ~torch.eye(n, dtype=torch.bool, device=square.device)
-    return square[others].view(n, max(n - 1, 0))
-
-
 def _partner_and_negatives(a: Tensor, b: Tensor, scale: Tensor | float) -> tuple[Tensor, Tensor]:
     """(2N,) scaled similarity of each view with its partner, and (2N, 2N - 2) with all views of other instances."""
     a, b = paired(a, b)
@@ -220,8 +205,3 @@ def _log_difference(x: Tensor, y: Tensor) -> Tensor:
     # Where it is not, -1 stands in: the logarithm of what is not positive would make the gradient of all rows NaN.
     gap = torch.where(positive, y - x, -1.0)
     return torch.where(positive, x + torch.log(-torch.expm1(gap)), -math.inf)
-
-
-def _mean(rows: Tensor) -> Tensor:
-    """The mean; of no rows zero, still joined to the graph."""
-    return rows.sum() / max(len(rows), 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_distances
 
 from plait.errors import InputError
-from plait.pairs.pruning import prototype_distances, prune
+from plait.pairs.table import PairTable
+from plait.pruning import prototype_distances, prune
 
 
 def directions(sizes: tuple[int, ...], spread: float, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -103,3 +106,20 @@ def test_what_makes_no_sense_is_refused() -> None:
         prune(np.zeros(3), np.zeros(3), 0.5, floor=1.5)
     with pytest.raises(InputError, match="3 distances and 2 groups"):
         prune(np.zeros(3), np.zeros(2), 0.5)
+
+
+def test_the_verb_prunes_the_training_rows_alone(
+    plait: Callable[..., tuple[int, str, str]], toy_pairs: Path, tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "fewer.parquet"
+    assert plait("toy", "pretrain", "toy_contrast", "--pairs", toy_pairs, "--out", run, "--max-steps", 3)[0] == 0
+    command = ["toy", "prune", run, "--pairs", toy_pairs, "--out", out, "--modality", "barometer", "--share", 0.5]
+    code, printed, _ = plait(*command)
+    whole, fewer = PairTable.read(toy_pairs), PairTable.read(out)
+    assert code == 0
+    assert f"kept {round(0.5 * (whole.splits == 'train').sum())} of {(whole.splits == 'train').sum()}" in printed
+    assert set(fewer.ids) < set(whole.ids)
+    assert (fewer.splits == "val").sum() == (whole.splits == "val").sum()
+    code, _, errors = plait(*[*command[:-3], "hygrometer", "--share", 0.5])
+    assert code == 2
+    assert "has no modality 'hygrometer'" in errors

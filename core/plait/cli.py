@@ -36,6 +36,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from plait.demo import demo
 
         return demo(**given)
+    if arguments.command == "systems":
+        from plait.systems import systems
+
+        return systems(**given)
     from plait import verbs
 
     if arguments.command == "recipes":
@@ -59,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     shown = recipes.add_subparsers(dest="verb", metavar="show")
     show = _add(shown, "show", "print a recipe")
     show.add_argument("name", help="a recipe's name")
+    systems = _add(commands, "systems", "the published systems that Plait follows: list them, or show one")
+    systems.add_argument("name", metavar="NAME", nargs="?", help="a system's name, such as CLIP")
+    shape = systems.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="machine-readable")
+    shape.add_argument("--markdown", action="store_true", help="as docs/systems.md has it")
     doctor = _add(commands, "doctor", "what this machine has and lacks, with the command that mends it")
     doctor.add_argument("--json", action="store_true", help="machine-readable")
     return parser
@@ -112,6 +121,17 @@ def _verbs(verbs: _Subparsers) -> None:
     embed.add_argument("run", metavar="RUN", type=Path, help="the run folder")
     embed.add_argument("--pairs", type=Path, required=True, help="the pair table")
     embed.add_argument("--out", type=Path, required=True, help="the Parquet file to write")
+
+    prune = _add(verbs, "prune", "keep the training rows that are worth it, by a run's prototypes")
+    prune.add_argument("run", metavar="RUN", type=Path, help="the run folder")
+    prune.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    prune.add_argument("--out", type=Path, required=True, help="the smaller pair table to write")
+    prune.add_argument("--modality", required=True, help="by whose embeddings")
+    prune.add_argument("--share", type=float, required=True, help="of the training rows to keep, for example 0.8")
+    prune.add_argument("--keep", choices=("far", "near"), default="far",
+                       help="far from their prototype where data are plenty, near where scarce (far)")  # fmt: skip
+    prune.add_argument("--prototypes", type=int, default=20, help="clusters (20)")
+    prune.add_argument("--seed", type=int, default=0, help="of the clusters (0)")
 
 
 def _add(subparsers: _Subparsers, name: str, about: str) -> argparse.ArgumentParser:

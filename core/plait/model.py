@@ -63,7 +63,7 @@ class Model(nn.Module):
         return self.encoder(name)(value)
 
     def projection(self, name: str, features: Tensor) -> Tensor:
-        """Map (..., D) features of a modality, or of ``"fused"``, to the (..., E) shared space, in float32 or better."""
+        """Map (..., D) features of a modality, or ``"fused"``, to the (..., E) shared space, in float32 or better."""
         projected: Tensor = self.projectors[modality_of(name)](features)
         # Half precision would move a logit that is scaled by 100 by as much as 0.4.
         return projected.to(torch.promote_types(projected.dtype, torch.float32))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -119,6 +120,36 @@ def embed(app: str, run: Path, pairs: Path, out: Path) -> int:
     for name, cause in subject.refused.items():
         print(f"row {name} could not be read: {cause}")
     print(f"wrote {out}: {len(table)} rows, {', '.join(model.encoders)}, width {model.embedding}")
+    return 0
+
+
+def prune(
+    app: str,
+    run: Path,
+    pairs: Path,
+    out: Path,
+    modality: str,
+    share: float,
+    keep: Literal["far", "near"],
+    prototypes: int,
+    seed: int,
+) -> int:
+    """Write a pair table with the training rows that are worth it; other splits, and rows without it, stay whole."""
+    from plait import pruning
+    from plait.subjects import ModelSubject
+    from plait.training.run_folder import read_run
+
+    domain, table = load_app(app), _table(app, pairs)
+    model, recipe, _ = read_run(run, domain)
+    if modality not in model.encoders:
+        raise InputError(f"{run} has no modality '{modality}': it has {', '.join(model.encoders)}.")
+    embeddings = ModelSubject(recipe.name, model, domain.loader(**recipe.data), table).embeddings(modality)
+    asked = np.flatnonzero((table.splits == "train") & np.isfinite(embeddings).all(axis=1))
+    distances, clusters = pruning.prototype_distances(embeddings[asked], prototypes, seed)
+    kept = asked[pruning.prune(distances, clusters, share, keep)]
+    rows = np.setdiff1d(np.arange(len(table)), np.setdiff1d(asked, kept))
+    table.take(rows).write(out)
+    print(f"wrote {out}: kept {len(kept)} of {len(asked)} training rows by {modality}, {len(rows)} rows in all")
     return 0
 
 

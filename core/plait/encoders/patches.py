@@ -66,7 +66,7 @@ class Patches(TokenEncoder):
         height, width = images.shape[-2:]
         if height % self.patch or width % self.patch:
             raise InputError(
-                f"Images of {height} x {width} do not divide into patches of {self.patch}: choose another size or patch."
+                f"Images of {height} x {width} do not divide into patches of {self.patch}: change one of them."
             )
         return nn.functional.unfold(images, self.patch, stride=self.patch).transpose(1, 2)
 

@@ -20,6 +20,15 @@ from plait.pairs.batch import Padded, Value, pad
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+_SPECIAL = {
+    "pad": ("[PAD]", "<pad>"),
+    "unk": ("[UNK]", "<unk>"),
+    "cls": ("[CLS]", "<s>"),
+    "sep": ("[SEP]", "</s>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+"""What BERT-like and RoBERTa-like vocabularies call them."""
+
 
 class Text(TokenEncoder):
     """A BERT (Devlin et al., 2019); ``pooled`` is the mean of all tokens, [CLS] and [SEP] among them.
@@ -68,8 +77,8 @@ class Text(TokenEncoder):
         places = getattr(self.network.config, "max_position_embeddings", tokens.values.shape[1])
         if tokens.values.shape[1] > places:
             raise InputError(
-                f"The text encoder has {places} places and was given {tokens.values.shape[1]} tokens (words and what was "
-                "put before them): lower max_tokens, or give the other modality coarser tokens."
+                f"The text encoder has {places} places and was given {tokens.values.shape[1]} tokens (words and what "
+                "was put before them): lower max_tokens, or give the other modality coarser tokens."
             )
         hooks = [] if between is None else [_before(self._blocks[level], level, between) for level in range(self.depth)]
         try:
@@ -110,9 +119,7 @@ class Text(TokenEncoder):
         """The ids of the tokens that are no words, by name: pad, unk, cls, sep, mask; those that there are."""
         if self.tokenizer is None:
             return {}
-        names = {"pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>"), "cls": ("[CLS]", "<s>"), "sep": ("[SEP]", "</s>"),
-                 "mask": ("[MASK]", "<mask>")}  # fmt: skip
-        ids = {name: [self.tokenizer.token_to_id(text) for text in texts] for name, texts in names.items()}
+        ids = {name: [self.tokenizer.token_to_id(text) for text in texts] for name, texts in _SPECIAL.items()}
         return {name: next(i for i in found if i is not None) for name, found in ids.items() if found != [None, None]}
 
     @property

@@ -1,9 +1,9 @@
 """Whether rows that should be new are copies of training rows.
 
-A row that was generated, or held out, may lie no nearer to the training rows than these lie to one another. How near
-that is, the training rows tell: each against the rest (the test of data copying by Meehan, Chaudhuri and Dasgupta,
-2020, with a quantile in the place of ranks; the nearest-neighbour search by which Carlini et al., 2023, extract
-training images).
+A row that was generated, or held out, should lie no nearer to the training rows than these lie to one another. How
+near that is, the training rows tell, each against the rest. Akin to it are the test of data copying by Meehan,
+Chaudhuri and Dasgupta, 2020, which compares with held-out rows by ranks, and the nearest-neighbour search by which
+Carlini et al., 2023, tell extracted training images.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def outliers(points: ArrayLike, severity: int, rng: np.random.Generator) -> Arra
     xyz = moved[:, :3]
     astray = rng.permutation(len(xyz))[: round(_level(severity, (0.02, 0.05, 0.1, 0.2, 0.4)) * len(xyz))]
     if len(xyz):
-        xyz[astray] = rng.uniform(xyz.min(axis=0), xyz.max(axis=0), size=xyz.shape)[astray]
+        xyz[astray] = rng.uniform(xyz.min(axis=0), xyz.max(axis=0), size=xyz[astray].shape)
     return moved
 
 

@@ -91,7 +91,7 @@ def is_collapsed(x: ArrayLike) -> bool:
 
 
 def shift_gap(x: ArrayLike, y: ArrayLike, share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Move two modalities' unit vectors towards each other along the gap, and back onto the sphere (Liang et al., 2022).
+    """Move two modalities' unit vectors along the gap, and back onto the sphere (Liang et al., 2022).
 
     Args:
         x: (N, D) embeddings of one modality.

@@ -59,7 +59,7 @@ def hubness(queries: NDArray[Any], gallery: NDArray[Any] | None = None, *, k: in
 
 
 def skewness(occurrences: NDArray[Any]) -> float:
-    """E[(N_k - mean)^3] / deviation^3: about 0 without hubs, above 1 with some (Radovanovic et al., 2010, eq. 1).
+    """E[(N_k - mean)^3] / deviation^3: about 0 without hubs, above 1 with some (Radovanovic et al., 2010).
 
     Args:
         occurrences: (M,) of `k_occurrences`.

@@ -125,7 +125,8 @@ def swap_terms(text: str, swaps: Mapping[str, str]) -> str:
     Raises:
         InputError: where a term is in two pairs.
     """
-    partner = {one.lower(): other for one, other in [*swaps.items(), *((b, a) for a, b in swaps.items())]}
+    pairs = [*swaps.items(), *((other, one) for one, other in swaps.items())]
+    partner = {one.lower(): other for one, other in pairs}
     if len(partner) < 2 * len(swaps):
         raise InputError(f"A term of {dict(swaps)} is in two pairs to be swapped: give each term once.")
     if not partner:

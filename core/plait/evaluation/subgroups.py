@@ -159,9 +159,10 @@ def _measured(
     metric: Metric, labels: NDArray[Any], scores: NDArray[Any], subgroups: NDArray[Any], least: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp], int]:
     """Which rows are of a measured subgroup, the codes of these rows' subgroups, and how many subgroups they are."""
-    values = subgroup_gaps(metric, labels, scores, subgroups, least=least).values
-    kept = np.isin(np.asarray(subgroups).astype(str), list(values))
-    return kept, np.unique(np.asarray(subgroups).astype(str)[kept], return_inverse=True)[1], len(values)
+    names = np.asarray(subgroups).astype(str)
+    measured = list(subgroup_gaps(metric, labels, scores, names, least=least).values)
+    kept = np.isin(names, measured)
+    return kept, np.searchsorted(measured, names[kept]), len(measured)
 
 
 def _gap(metric: Metric, count: int, labels: NDArray[Any], scores: NDArray[Any], codes: NDArray[np.intp]) -> float:

@@ -11,9 +11,9 @@ from plait.losses.clustering import (
 from plait.losses.contrastive import info_nce, multi_positive, sigmoid_contrastive, soft_targets
 from plait.losses.correlation import cca
 from plait.losses.dense import dense_info_nce, pooled_regions
-from plait.losses.distillation import attention_alignment, distillation, similarity_smoothing
+from plait.losses.distillation import attention_alignment, similarity_smoothing
 from plait.losses.information import barber_agakov, club, cpc, donsker_varadhan, info_nce_bound, jsd, nwj, smile
-from plait.losses.kmeans import kmeans
+from plait.losses.labelling import self_labels
 from plait.losses.latent import negative_cosine, smooth_l1_latent
 from plait.losses.local import gloria_similarity, late_interaction
 from plait.losses.mapping import critic_gap, cycle_consistency, soft_cycle
@@ -23,7 +23,6 @@ from plait.losses.matching import distance_logits, matching_loss
 from plait.losses.negatives import cross_clr, decoupled, hard_negative, nt_xent
 from plait.losses.noise_contrastive import nce, sampled_softmax
 from plait.losses.redundancy import barlow_twins, decur, vicreg
-from plait.losses.self_labels import self_labels
 from plait.losses.semantic import semantic_targets
 from plait.losses.transport import gromov_wasserstein, ipot, sinkhorn, transport_alignment, wasserstein_alignment
 
@@ -44,7 +43,6 @@ __all__ = [
     "deep_multimodal_clustering",
     "dense_info_nce",
     "distance_logits",
-    "distillation",
     "donsker_varadhan",
     "gloria_similarity",
     "gromov_wasserstein",
@@ -53,7 +51,6 @@ __all__ = [
     "info_nce_bound",
     "ipot",
     "jsd",
-    "kmeans",
     "late_interaction",
     "masked_cross_entropy",
     "masked_margin_softmax",

@@ -1,6 +1,6 @@
 """Losses that teach a network the clusters of its data, and modalities each other's.
 
-What a label is comes from elsewhere: `plait.losses.kmeans`, `plait.losses.self_labels`, `plait.losses.transport`.
+What a label is comes from elsewhere: `plait.losses.kmeans`, `plait.losses.labelling`, `plait.losses.transport`.
 """
 
 from __future__ import annotations

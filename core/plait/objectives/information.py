@@ -63,8 +63,8 @@ class CPC(Objective):
 class BarberAgakov(Objective):
     """A Gaussian of the first of two views tells the second (MMIM's bound between modalities), for every two.
 
-    Minus a lower bound of their information in nats, up to how Gaussian the second is. MMIM takes the entropy from
-    classes and a history of batches; here it is the batch's.
+    Minus a lower bound of their information in nats, up to how Gaussian the second is (Barber and Agakov, 2003). MMIM
+    (Han, Chen and Poria, 2021) takes the entropy from classes and a history of batches; here it is the batch's.
 
     Args:
         of: the views, as for `InfoNCE`; of two, the one that comes first predicts.

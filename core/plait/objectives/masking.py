@@ -140,8 +140,13 @@ def own_tokens(step: Step, name: str, features: Features, names: tuple[str, ...]
 
 
 def width_of(model: Model, names: tuple[str, ...], kind: str) -> int:
-    """The width of what `joined` gives; raises `InputError` where there is no fusion for it."""
-    return model.encoder(names[0]).width if len(names) == 1 else fusion_of(model, kind).width
+    """The width of what `joined` gives; raises `InputError` where there is no fusion for it, or not of these."""
+    if len(names) == 1:
+        return model.encoder(names[0]).width
+    strange = {*names} - {*model.encoders}
+    if strange:
+        raise InputError(f"{kind} asks a fusion, which does not join {', '.join(sorted(strange))}: name modalities.")
+    return fusion_of(model, kind).width
 
 
 def check_patches(model: Model, name: str, kind: str) -> Patches:

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from plait.errors import InputError
 from plait.losses.kmeans import match
+from plait.losses.labelling import gaussian_masses, ranked_masses, self_labels
 from plait.losses.precision import upcast
-from plait.losses.self_labels import gaussian_masses, ranked_masses, self_labels
 from plait.model import Model
 from plait.objectives.assignments import directions, enough_rows
 from plait.objectives.memory_bank import Bank
@@ -35,7 +35,7 @@ class SelfLabelling(Objective):
         clusters: K of each head.
         heads: how many clusterings; 1 in SeLa, 10 in SeLaVi.
         deviation: of the clusters' sizes, relative to their mean; 0, all equal, in SeLa.
-        sharpness: lambda of `plait.losses.self_labels`.
+        sharpness: lambda of `plait.losses.labelling`.
         relabel_every: steps from one labelling to the next.
     """
 

@@ -53,7 +53,10 @@ class Learner(nn.Module):
         for objective, weight in zip(self.objectives, self.weights, strict=True):
             losses: dict[str, Tensor] = objective(step)
             total = total + weight * sum(losses.values())
-            named |= {name: loss.detach() for name, loss in losses.items()}
+            for name, loss in losses.items():
+                # Two objectives of one kind may share a name: masked words with and without the image.
+                same = sum(known.partition("#")[0] == name for known in named)
+                named[f"{name}#{same + 1}" if same else name] = loss.detach()
         self.embedded = step.embedded
         return cast(Tensor, total), named
 

@@ -202,11 +202,11 @@ def parameter_groups(module: nn.Module, optimisation: Optimisation) -> list[dict
 
 def _launch(hardware: Hardware) -> Fabric:
     several = hardware.nodes > 1 or hardware.devices not in (1, "1", "auto")
-    # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses. Buffers, such as
-    # a queue, are written from gathered rows and so are the same everywhere: sending them each step would be for nothing.
-    strategy = (
-        DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if hardware.strategy == "auto" and several else hardware.strategy
-    )
+    strategy: Any = hardware.strategy
+    if strategy == "auto" and several:
+        # An objective may leave a tower unused in a step (its modality is absent), which plain DDP refuses. Buffers,
+        # such as a queue, are written from gathered rows and so are the same everywhere: they need not be sent.
+        strategy = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=hardware.devices,

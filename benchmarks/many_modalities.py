@@ -47,7 +47,7 @@ class Given(Step):
 
     def __init__(self, model: Model, towers: Towers, present: Mapping[str, Tensor]) -> None:
         ids = ("",) * len(next(iter(present.values())))
-        super().__init__(model, Batch(ids, ids, {}, present))
+        super().__init__(model, Batch(ids, ids, {}, dict(present)))
         self.towers = towers
 
     @override

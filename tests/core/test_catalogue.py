@@ -49,13 +49,15 @@ def table(things: Mapping[str, Any]) -> str:
 
 
 def page() -> str:
+    views = "A view such as `image:2` is a second, independently augmented view of a modality."
     parts = [
         "# Catalogue\n\nAll that a recipe may name. This page is made from the code; a test holds it to it.",
-        "## Objectives\n\nIn a recipe: `objectives: [{kind: info_nce, of: [image, text], weight: 1.0}]`. A view such as"
-        " `image:2` is a second, independently augmented view of a modality.",
+        f"## Objectives\n\nIn a recipe: `objectives: [{{kind: info_nce, of: [image, text], weight: 1.0}}]`. {views}",
     ]
     parts += [f"### {family}\n\n{table(things)}" for family, things in families().items()]
-    parts.append(f"## Fusions\n\nIn a recipe: `model.fusion`. Each runs with any subset of its modalities.\n\n{table(FUSIONS)}")
+    parts.append(
+        f"## Fusions\n\nIn a recipe: `model.fusion`. Each runs with any subset of modalities.\n\n{table(FUSIONS)}"
+    )
     parts.append(f"## Encoders of the core\n\nIn a recipe: `model.encoders`. Apps add their own.\n\n{table(ENCODERS)}")
     parts.append(f"## Pairing\n\nIn a recipe: `pairing`.\n\n{table(PAIRINGS)}")
     parts.append(f"## Batches\n\nIn a recipe: `batches`.\n\n{table(SAMPLERS)}")

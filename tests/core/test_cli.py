@@ -131,12 +131,12 @@ def test_bad_rows_never_stop_an_ingest(plait: Command, toy_world: Path, tmp_path
         (("toy", "ingest", "hospital", "."), ["no layout 'hospital'", "stations"]),
         (("toy", "ingest", "stations", "/nowhere"), ["There is no /nowhere"]),
         (("toy", "ingest", "stations", "."), ["holds no stations.csv"]),
-        (("toy", "pretrain", "clip", "--pairs", "PAIRS"), ["no recipe 'clip'"]),
+        (("toy", "pretrain", "clipp", "--pairs", "PAIRS"), ["no recipe 'clipp'"]),
         (("toy", "pretrain", "toy_contrast", "--pairs", "none.parquet"), ["no pair table at none.parquet"]),
         (("toy", "pretrain", "toy_contrast", "--pairs", "PAIRS", "--set", "steps"), ["key=value"]),
         (("medical", "pretrain", "convirt", "--pairs", "PAIRS"), ["ingested by 'toy'", "plait toy"]),
         (("toy", "evaluate", ".", "--pairs", "PAIRS"), ["not a finished run folder"]),
-        (("recipes", "show", "clip"), ["No app has a recipe 'clip'"]),
+        (("recipes", "show", "clipp"), ["No app has a recipe 'clipp'"]),
     ],
 )
 def test_an_error_is_one_sentence_and_exit_code_2(

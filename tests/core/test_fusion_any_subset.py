@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.fusion_world import CHANNELS, WIDTHS, one_row, same, world
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plait.encoders.conv import Conv
 from plait.encoders.patches import Patches
 from plait.fusion import FUSIONS, Fusion
+from tests.core.fusion_world import CHANNELS, WIDTHS, one_row, same, world
 
 type Maker = Callable[[Mapping[str, int]], Fusion]
 

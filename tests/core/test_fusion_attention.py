@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.fusion_world import fuse, random_features
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +21,7 @@ from plait.fusion.fusion import Fusion
 from plait.fusion.merged_attention import MergedAttentionFusion
 from plait.fusion.modality_experts import ModalityExpertsFusion
 from plait.fusion.streams import Streams
+from tests.core.fusion_world import fuse, random_features
 
 WIDTHS = {"a": 3, "b": 5, "c": 2}
 PRESENT = {"a": [1, 0, 1, 0], "b": [1, 1, 0, 0], "c": [1, 1, 0, 0]}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.fusion_world import fuse
 from torch import Tensor, nn
 
 from plait.encoders.conv import Conv
@@ -17,6 +16,7 @@ from plait.fusion.concat import GridConcatFusion
 from plait.fusion.concat_levels import ConcatLevelsFusion
 from plait.fusion.early import EarlyFusion
 from plait.pairs.batch import Batch, Value
+from tests.core.fusion_world import fuse
 
 WIDTHS = {"a": 3, "b": 5}
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.fusion_world import fuse, random_features
 from torch import Tensor
 
 from plait.encoders.conv import Conv
@@ -21,6 +20,7 @@ from plait.fusion.inserted_cross_attention import InsertedCrossAttentionFusion
 from plait.fusion.prompt import PromptFusion
 from plait.model import Model
 from plait.pairs.batch import Batch, Padded
+from tests.core.fusion_world import fuse, random_features
 
 WIDTHS = {"image": 8, "a": 3, "b": 5}
 PRESENT = {"image": [1, 1, 0], "a": [1, 0, 1], "b": [1, 1, 1]}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.core.fusion_world import fuse, random_features
 from torch import Tensor
 
 from plait.encoders.features import Features
@@ -21,6 +20,7 @@ from plait.fusion.low_rank import LowRankFusion
 from plait.fusion.modality_tokens import ModalityTokens
 from plait.fusion.product_of_experts import ProductOfExpertsFusion
 from plait.fusion.tensor import TensorFusion
+from tests.core.fusion_world import fuse, random_features
 
 WIDTHS = {"a": 3, "b": 5, "c": 2}
 PRESENT = {"a": [1, 0, 1, 0], "b": [1, 1, 0, 0], "c": [1, 1, 0, 0]}

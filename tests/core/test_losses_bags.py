@@ -101,6 +101,7 @@ def test_what_is_masked_has_no_say_and_no_gradient() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(mil_nce(a, b, 3.0, mask).item(), rel=1e-12)
     assert torch.isfinite(a.grad).all()
+    assert wild.grad is not None
     assert torch.equal(wild.grad[~mask], torch.zeros_like(wild.grad[~mask]))
 
 

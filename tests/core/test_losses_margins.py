@@ -200,6 +200,7 @@ def test_one_row_and_none_are_finite(loss: Loss, n: int) -> None:
     a, b = (side.requires_grad_() for side in rows(n))
     value = loss(a, b)
     value.backward()
+    assert a.grad is not None
     assert torch.isfinite(a.grad).all()
     assert a.grad.shape == a.shape
     # One row has no negative; the Siamese loss still has its positive.

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from plait.losses.matching import distance_logits, hard_negatives, matching_loss
 
-
 # Whoever is compared with these gets back its own coordinates, here the similarities.
 ONE_HOT = torch.eye(8, dtype=torch.float64)
 

@@ -320,7 +320,7 @@ def test_gradient(loss: Loss) -> None:
     def fixed(x: Tensor, y: Tensor, scale: Tensor) -> Tensor:
         if loss is weighed_cross_clr:  # its weights and its negatives are constants to the gradient
             return cross_clr(x, y, scale, (every, weights[0]), (every, weights[1]))
-        return loss(x, y, scale)  # type: ignore[arg-type]
+        return loss(x, y, scale)
 
     assert torch.autograd.gradcheck(fixed, (a, b, torch.tensor(3.0, dtype=torch.float64, requires_grad=True)))
 
@@ -332,6 +332,7 @@ def test_without_negatives_it_is_zero_with_a_finite_gradient(loss: Loss, n: int)
     value = loss(a, b, 5.0)
     value.backward()
     assert value.item() == 0
+    assert a.grad is not None
     assert torch.isfinite(a.grad).all()
     assert a.grad.shape == a.shape
 

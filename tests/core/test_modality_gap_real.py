@@ -1,4 +1,4 @@
-"""The published embeddings of CLIP and of a ConVIRT have the modality gap that *Mind the Gap* found (Liang et al., 2022)."""
+"""Published embeddings of CLIP and of a ConVIRT have the gap that *Mind the Gap* found (Liang et al., 2022)."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.core.battery.battery import total
-from tests.core.battery.worlds import World, scenes, vectors
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +21,8 @@ from plait.objectives.bags import MILNCE, segment_means, segments_of
 from plait.objectives.margins import VSE, BatchTriplet, SiameseMargin, VSEHardest
 from plait.objectives.negatives import CrossCLR, Decoupled, HardNegative, NTXent, PrototypeNTXent
 from plait.pairs.batch import Padded
+from tests.core.battery.battery import total
+from tests.core.battery.worlds import World, scenes, vectors
 
 
 def step_of(world: World, **missing: list[int]) -> Step:

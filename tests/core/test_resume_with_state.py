@@ -1,4 +1,4 @@
-"""Queues, banks, clusters, teachers, heads and counters survive a kill: the resumed run is the unbroken run, bit for bit."""
+"""Queues, banks, clusters, teachers, heads and counters survive a kill, bit for bit."""
 
 from __future__ import annotations
 

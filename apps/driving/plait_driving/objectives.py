@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class SuperpixelInfoNCE(Objective):
         temperature: fixed, as in SLidR.
     """
 
-    collators: ClassVar[Mapping[str, Callable[[list[Any]], Value]]] = {"point_pixels": pad, "superpixels": stack}
+    collators: Mapping[str, Callable[[list[Any]], Value]] = {"point_pixels": pad, "superpixels": stack}
 
     def __init__(self, of: tuple[str, str] = ("image", "points"), temperature: float = 0.07) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class PointPixelInfoNCE(Objective):
         pairs: the most pairs of one image, spread evenly over its points.
     """
 
-    collators: ClassVar[Mapping[str, Callable[[list[Any]], Value]]] = {"point_pixels": pad}
+    collators: Mapping[str, Callable[[list[Any]], Value]] = {"point_pixels": pad}
 
     def __init__(self, of: tuple[str, str] = ("image", "points"), temperature: float = 0.07, pairs: int = 256) -> None:
         super().__init__()

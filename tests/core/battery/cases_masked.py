@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from tests.core.battery.battery import Case
-from tests.core.battery.worlds import motions, scenes
-
 from plait.objectives.captioning import BackwardCaptioning, Captioning, PrefixLanguage
 from plait.objectives.discrete_tokens import DiscreteTokens
 from plait.objectives.latent_dynamics import ContrastiveDynamics, LatentDynamics
@@ -12,6 +9,8 @@ from plait.objectives.masked_autoencoding import MaskedAutoencoding
 from plait.objectives.masked_feature import MaskedFeature
 from plait.objectives.masked_image import MaskedImage
 from plait.objectives.masked_language import DistilledMaskedLanguage, MaskedLanguage
+from tests.core.battery.battery import Case
+from tests.core.battery.worlds import motions, scenes
 
 CASES = {
     "masked_language": Case(make=lambda: MaskedLanguage(["text", "image"], share=0.5), world=scenes),

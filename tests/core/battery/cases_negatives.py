@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from tests.core.battery.battery import Case
-from tests.core.battery.worlds import World, scenes, vectors
 
 from plait.objectives.bags import MILNCE
 from plait.objectives.margins import VSE, BatchTriplet, SiameseMargin, VSEHardest
 from plait.objectives.negatives import CrossCLR, Decoupled, HardNegative, NTXent, PrototypeNTXent
 from plait.pairs.batch import Padded
+from tests.core.battery.battery import Case
+from tests.core.battery.worlds import World, scenes, vectors
 
 
 def segmented() -> World:

@@ -190,6 +190,5 @@ def test_the_loss_falls_where_there_is_structure_and_collapse_does_not_pay(case:
     if case.collapse == "not a minimum":
         assert float(total(where.losses(batch, step)).detach()) > learnt
     else:
-        names = [name for name in case.make().modalities]
-        said = Step(where.model, batch).projection(names[0]).detach()
+        said = Step(where.model, batch).projection(case.make().modalities[0]).detach()
         assert is_collapsed(said.numpy())

@@ -1,6 +1,6 @@
 """Small worlds with the structure that objectives exploit: what one modality shows, the others show too.
 
-A `World` has 32 instances; a batch is made of some of them. Models are tiny and in float32; the checks make them float64.
+A `World` has 32 instances; a batch is made of some of them. Models are tiny; the checks make them float64.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from plait.encoders.features import Encoder, Features
 from plait.encoders.patches import Patches
+from plait.encoders.pooling import masked_mean
 from plait.encoders.text import Text
 from plait.encoders.token_encoder import Between, TokenEncoder
-from plait.encoders.pooling import masked_mean
 from plait.encoders.transformer import Transformer
 from plait.fusion import FUSIONS
 from plait.model import Model
@@ -148,7 +148,7 @@ def vectors() -> World:
     def model() -> Model:
         torch.manual_seed(0)
         encoders = {"a": Vector(3), "b": Vector(4), "c": Vector(2)}
-        fusion = FUSIONS["concat"]({name: 6 for name in encoders}, width=6)
+        fusion = FUSIONS["concat"](dict.fromkeys(encoders, 6), width=6)
         return Model(encoders, 8, fusion)
 
     return World(model, values, {"a": [1], "b": [6, 7]})

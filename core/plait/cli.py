@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points, version
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"plait: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # What reads our output has read enough, as `head` does; nothing more can be said there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("plait: interrupted; a run goes on with --resume.", file=sys.stderr)
         return 130

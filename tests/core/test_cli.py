@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -165,3 +167,11 @@ def test_measuring_on_trained_rows_fails_loudly(plait: Command, toy_pairs: Path,
     assert code == 0
     assert "LEAKAGE ALLOWED" in printed
     assert "LEAKAGE ALLOWED" in (tmp_path / "e" / "report.html").read_text()
+
+
+def test_output_may_be_cut_off() -> None:
+    """As `plait systems | head -1` does."""
+    command = f"{sys.executable} -m plait.cli systems | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1

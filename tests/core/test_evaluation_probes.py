@@ -116,13 +116,16 @@ def test_knn_is_the_weighted_vote() -> None:
 
 
 def test_knn_in_blocks_is_knn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of 5 queries and of 16 standardised rows, neither of which divides the rows."""
+    """Blocks of 5 queries and of 16 scaled rows, neither of which divides the rows; float32 with a large offset, too."""
     rng = np.random.default_rng(0)
     x, y, asked = rng.normal(size=(101, 4)) * 1e3 + 7e5, rng.integers(0, 3, 101), rng.normal(size=(23, 4)) * 1e3 + 7e5
     at_once = knn_probe(x, y, asked, k=9)
     monkeypatch.setattr("plait.evaluation.knn._BLOCK", 5 * 101)
-    monkeypatch.setattr("plait.evaluation.knn._ROWS", 16)
+    monkeypatch.setattr("plait.evaluation.scaling._ROWS", 16)
     assert knn_probe(x, y, asked, k=9) == pytest.approx(at_once, rel=1e-4)
+    single = knn_probe(x.astype(np.float32), y, asked.astype(np.float32), k=9)
+    rounded = knn_probe(x.astype(np.float32).astype(np.float64), y, asked.astype(np.float32).astype(np.float64), k=9)
+    assert single == pytest.approx(rounded, rel=1e-3)
 
 
 @given(

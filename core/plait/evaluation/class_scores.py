@@ -34,5 +34,7 @@ def class_scores(x_train: NDArray[Any], y_train: NDArray[Any], x_test: NDArray[A
     scores = np.full((len(x_test), len(classes)), np.nan)
     scores[test] = 0.0
     if test.any():
-        scores[np.ix_(test, learnt)] = classify(x_train[train], codes[train].astype(np.int64), x_test[test])
+        # A mask copies: not where every row is real.
+        x, y = (x_train, codes) if train.all() else (x_train[train], codes[train])
+        scores[np.ix_(test, learnt)] = classify(x, y.astype(np.int64), x_test if test.all() else x_test[test])
     return scores[:, 1] if len(classes) == 2 else scores

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plait.evaluation.class_scores import Scores, class_scores
-from plait.evaluation.scaling import column_scale, unit_rows
+from plait.evaluation.scaling import column_scale
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BLOCK = 2**24
 """Similarities held at once: 64 MiB."""
-_ROWS = 1024
-"""Rows standardised at once: what the processor's cache holds."""
 
 
 def knn_probe(
@@ -43,7 +43,7 @@ def knn_probe(
 def _vote(x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any], *, k: int, temperature: float) -> Scores:
     import torch
 
-    bank, asked = (torch.from_numpy(rows) for rows in _directions(x, x_test))
+    bank, asked = _directions(x, x_test)
     classes, codes = np.unique(y, return_inverse=True)
     label, votes = torch.from_numpy(codes), torch.zeros(len(asked), len(classes), dtype=torch.float64)
     k, rows = min(k, len(bank)), max(1, _BLOCK // len(bank))
@@ -56,11 +56,14 @@ def _vote(x: NDArray[Any], y: NDArray[np.int64], x_test: NDArray[Any], *, k: int
     return (votes / votes.sum(dim=1, keepdim=True)).numpy()
 
 
-def _directions(x_train: NDArray[Any], x_test: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
-    """Unit rows of both, standardised by the first, some rows at a time: float64 of all of them would be slow."""
+def _directions(x_train: NDArray[Any], x_test: NDArray[Any]) -> list[Tensor]:
+    """Float32 unit rows of both, standardised by the first."""
+    import torch
+
+    x_train = np.asarray(x_train, np.promote_types(x_train.dtype, np.float32))
     mean, weight = column_scale(x_train)
-    for x in (x_train, x_test):
-        unit = np.empty(x.shape, dtype=np.float32)
-        for start in range(0, len(x), _ROWS):
-            unit[start : start + _ROWS] = unit_rows((x[start : start + _ROWS] - mean) * weight)
-        yield unit
+    # What a float32 mean leaves over is taken off after it, so that columns with a large offset lose nothing.
+    rough = mean.astype(x_train.dtype)
+    offset, rest, scale = (torch.from_numpy(row.astype(x_train.dtype)) for row in (rough, mean - rough, weight))
+    rows = ((torch.from_numpy(x) - offset).sub_(rest).mul_(scale) for x in (x_train, x_test.astype(x_train.dtype)))
+    return [centred.div_(centred.norm(dim=1, keepdim=True).clamp_(min=1e-30)).float() for centred in rows]

@@ -76,19 +76,19 @@ class Model(nn.Module):
         """Fused features of a batch; ``present`` says of which modality which rows (B,) may be used."""
         if self.fusion is None:
             raise InputError("This model has no fusion, and an objective asks for one: set the recipe's model.fusion.")
-        return self.fusion(batch, features, self._spared(present))
+        return self.fusion(batch, features, present)
 
-    def _spared(self, present: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Drop modalities at random while training, never a row's last one (ModDrop; Neverova et al., 2016)."""
-        if not self.training or not self.modality_dropout:
-            return present
-        flags = torch.stack([present[name] for name in self.encoders])
-        draw = torch.rand(flags.shape, device=flags.device)
-        luckiest = (
-            draw.masked_fill(~flags, -1.0).argmax(dim=0) == torch.arange(len(flags), device=flags.device)[:, None]
-        )
-        kept = flags & ((draw >= self.modality_dropout) | luckiest)
-        return {name: kept[index] for index, name in enumerate(self.encoders)}
+    def spare(self, present: Mapping[str, Tensor], draws: Tensor) -> dict[str, Tensor]:
+        """Refuse a fusion modalities at random, never a row's last one (ModDrop; Neverova et al., 2016).
+
+        Args:
+            present: modality name to (B,) bool.
+            draws: (B, M) uniform in [0, 1), one a row and modality.
+        """
+        flags = torch.stack([present[name] for name in self.encoders], dim=1)
+        kept = flags & (draws >= self.modality_dropout)
+        last = F.one_hot(draws.masked_fill(~flags, -1.0).argmax(dim=1), flags.shape[1]).bool()
+        return dict(zip(self.encoders, (kept | (last & flags)).unbind(1), strict=True))
 
     def collate(
         self,

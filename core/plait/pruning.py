@@ -70,8 +70,10 @@ def prune(
     Raises:
         InputError: where a share is out of its range, or the groups are not as many as the distances.
     """
-    if not 0 < share <= 1 or not 0 <= floor <= 1:
-        raise InputError(f"Pruning needs a share ({share}) in (0, 1] and a floor ({floor}) in [0, 1].")
+    if not 0 < share <= 1:
+        raise InputError(f"The share to keep is {share}: give one above 0 and at most 1.")
+    if not 0 <= floor <= 1:
+        raise InputError(f"The floor of a group is {floor}: give one from 0 to 1.")
     if groups.shape != distances.shape:
         raise InputError(f"There are {len(distances)} distances and {len(groups)} groups: give one a row.")
     best_first = np.argsort(-distances if keep == "far" else distances, kind="stable")

@@ -155,8 +155,10 @@ def read_recipe(name: str, domain: Domain, overrides: Sequence[str] = ()) -> Rec
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else domain.recipes / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in domain.recipes.glob("*.yaml")))
-        raise InputError(f"There is no recipe '{name}': {domain.name} has {known}; a path must end in .yaml.")
+        known = sorted(file.stem for file in domain.recipes.glob("*.yaml"))
+        raise InputError(
+            f"There is no recipe '{name}' of {domain.name}{_did_you_mean(name, known)}; a path ends in .yaml."
+        )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -5,6 +5,7 @@ Training and evaluation are imported by the verbs that need them: Lightning alon
 
 from __future__ import annotations
 
+import difflib
 import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,12 +178,14 @@ def list_recipes(json: bool) -> int:
 
 def show_recipe(name: str) -> int:
     """Print a recipe as it is written; raises `InputError` where no app has it."""
-    for app in app_names():
-        path = load_app(app).recipes / f"{name}.yaml"
-        if path.is_file():
-            print(path.read_text(encoding="utf-8"), end="")
-            return 0
-    raise InputError(f"No app has a recipe '{name}': 'plait recipes' lists them.")
+    known = {path.stem: path for app in app_names() for path in load_app(app).recipes.glob("*.yaml")}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise InputError(
+            f"No app has a recipe '{name}': {f"is it '{near[0]}'? " if near else ''}'plait recipes' lists them."
+        )
+    print(known[name].read_text(encoding="utf-8"), end="")
+    return 0
 
 
 def _table(app: str, pairs: Path) -> PairTable:

@@ -116,7 +116,7 @@ def test_knn_is_the_weighted_vote() -> None:
 
 
 def test_knn_in_blocks_is_knn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of 5 queries and of 16 scaled rows, neither of which divides the rows; float32 with a large offset, too."""
+    """Blocks of 5 queries and of 16 scaled rows, neither of which divides the rows; also in float32 with an offset."""
     rng = np.random.default_rng(0)
     x, y, asked = rng.normal(size=(101, 4)) * 1e3 + 7e5, rng.integers(0, 3, 101), rng.normal(size=(23, 4)) * 1e3 + 7e5
     at_once = knn_probe(x, y, asked, k=9)

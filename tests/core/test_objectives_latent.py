@@ -211,6 +211,16 @@ def test_without_smoothing_soft_info_nce_is_info_nce() -> None:
     torch.testing.assert_close(soft, plain)
 
 
+def test_the_targets_are_smoothed_in_full_precision_under_autocast() -> None:
+    world = vectors()
+    step = Step(world.model(), world.batch())
+    objective = SoftInfoNCE(["a", "b"], alpha=1.0, target_temperature=0.01)
+    (exact,) = objective(step).values()
+    with torch.autocast("cpu", torch.bfloat16):
+        (under,) = objective(step).values()
+    torch.testing.assert_close(under, exact)
+
+
 def test_twins_share_their_target() -> None:
     """Row 0 twice: with all of the target smoothed each copy is half the answer to the other."""
     world = vectors()

@@ -243,8 +243,11 @@ def test_segments_that_do_not_fit_the_tokens_are_refused(ids: list[int]) -> None
         lambda: CrossCLR(["a", "b"], kappa=0.0),
         lambda: SiameseMargin(["a", "b"], hardness=0.9, hardest=0.8),
         lambda: SiameseMargin(["a", "b"], every=0),
+        lambda: VSE(["a"]),
+        lambda: BatchTriplet(["a", "a"]),
+        lambda: NTXent(["a"]),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], Objective]) -> None:
-    with pytest.raises(InputError, match=r"give|let"):
+    with pytest.raises(InputError, match=r"give|let|name them"):
         make()

@@ -101,6 +101,14 @@ def test_a_label_that_the_batch_lacks_is_one_that_is_not_known() -> None:
     torch.testing.assert_close(one, other)
 
 
+def test_a_label_that_is_no_number_is_one_that_is_not_known() -> None:
+    nan = float("nan")
+    model, batch = setting(APART, [(x, 0) for x, _ in SIGNS])
+    _, holed = setting(APART, [(x, nan) for x, _ in SIGNS])
+    for objective in (SemanticMatching(("a", "b"), LABELS), RetrievedPairs(("a", "b"), LABELS)):
+        torch.testing.assert_close(loss_of(objective, model, holed), loss_of(objective, model, batch))
+
+
 def test_rows_that_share_a_tag_are_right_answers_and_rows_without_one_take_no_part() -> None:
     model, batch = setting(MIXED, SIGNS)
     a, b = ({i: row for i, row in side.items() if 1 in SIGNS[i]} for side in sides(model, batch, MIXED))
@@ -135,6 +143,24 @@ def test_a_row_without_a_partner_takes_the_nearest_for_one(labels: list[str] | N
     expected = symmetric(a, b, 10.0, targets(a, b), targets(b, a))
     found = loss_of(RetrievedPairs(("a", "b"), labels, weight=0.3, temperature=0.1), model, batch)
     assert float(found.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_nearest_is_found_in_full_precision_under_autocast() -> None:
+    world = vectors()
+    # All nearly alike, so that in bfloat16 many would be nearest.
+    batch = world.batch([0] * 8, MIXED)
+    a, b = (batch.values[name] for name in ("a", "b"))
+    assert isinstance(a, Tensor)
+    assert isinstance(b, Tensor)
+    torch.manual_seed(0)
+    for value in (a, b):
+        value += 0.01 * torch.randn_like(value)
+    step = Step(world.model(), batch)
+    step.embedding("a"), step.embedding("b")
+    (exact,) = RetrievedPairs(("a", "b"))(step).values()
+    with torch.autocast("cpu", torch.bfloat16):
+        (under,) = RetrievedPairs(("a", "b"))(step).values()
+    torch.testing.assert_close(under, exact)
 
 
 def test_transport_takes_all_rows_of_each_side() -> None:

@@ -100,9 +100,9 @@ def test_what_makes_no_sense_is_refused() -> None:
     embeddings[0, 0] = np.nan
     with pytest.raises(InputError, match="not finite"):
         prototype_distances(embeddings, clusters=2)
-    with pytest.raises(InputError, match="a share"):
+    with pytest.raises(InputError, match="The share to keep is"):
         prune(np.zeros(3), np.zeros(3), 0.0)
-    with pytest.raises(InputError, match="a floor"):
+    with pytest.raises(InputError, match="The floor of a group is"):
         prune(np.zeros(3), np.zeros(3), 0.5, floor=1.5)
     with pytest.raises(InputError, match="3 distances and 2 groups"):
         prune(np.zeros(3), np.zeros(2), 0.5)

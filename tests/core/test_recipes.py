@@ -73,7 +73,7 @@ def test_yaml_builds_no_classes(toy: ModuleType, tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_those_there_are(toy: ModuleType) -> None:
-    with pytest.raises(InputError, match=r"no recipe 'clip': toy has toy_contrast"):
+    with pytest.raises(InputError, match=r"no recipe 'clip' of toy; there is toy_contrast"):
         read_recipe("clip", toy.app)
 
 

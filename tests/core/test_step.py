@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
 from plait.encoders.features import Encoder, Features
+from plait.errors import InputError
 from plait.model import Model
 from plait.objectives import InfoNCE, Objective, SigLIP, Step
 from plait.objectives.gather import gather
 from plait.objectives.step import join_features
 from plait.pairs.batch import Batch
+from tests.core.battery.worlds import vectors
 
 
 class Linear(Encoder):
@@ -69,6 +71,15 @@ def test_each_encoder_runs_once() -> None:
     for objective in (InfoNCE(["a", "b", "c"]), SigLIP(["a", "b"])):
         objective(step)
     assert [net.encoder(name).calls for name in "abc"] == [1, 1, 1]
+
+
+def test_what_is_equal_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, calls = Step(model(), batch(4)), list[str]()
+    contents = Step._contents
+    monkeypatch.setattr(Step, "_contents", lambda self, name: calls.append(name) or contents(self, name))
+    for objective in (InfoNCE(["a", "b", "c"], equal="c"), SigLIP(["a", "b"], equal="c")):
+        objective(step)
+    assert calls == ["c"]
 
 
 @pytest.mark.parametrize("objective", [InfoNCE(["a", "b"]), SigLIP(["a", "b"]), InfoNCE(["a", "b"], equal="c")])
@@ -179,6 +190,15 @@ def test_draws_belong_to_rows_not_to_processes() -> None:
     assert not torch.equal(Step(model(), whole, seed=(3, 5)).uniform("negatives", 2, 3), draws)
     first, second = (Step(model(), whole, seed=(3, 5)).generator("x") for _ in range(2))
     assert torch.equal(torch.rand(4, generator=first), torch.rand(4, generator=second))
+
+
+def test_a_fusion_joins_modalities_and_not_views() -> None:
+    world = vectors()
+    step = Step(world.model(), world.batch())
+    with pytest.raises(InputError, match="does not join a:2"):
+        InfoNCE([["a:2", "b"], "b"])(step)
+    with pytest.raises(InputError, match="does not join a:2"):
+        step.fuse({"a:2": step.features("a:2")})
 
 
 def test_a_modality_that_no_row_has_is_one_masked_zero_token() -> None:

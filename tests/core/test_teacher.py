@@ -15,12 +15,12 @@ from plait.model import Model
 from plait.objectives import Objective, Step
 from plait.pairs.table import PairTable
 from plait.recipes import TeacherSection, complete_recipe, read_recipe
-from plait.training.health import collapse_notes, collapsed, health
+from plait.training.health import collapsed, health, health_notes
 from plait.training.learner import Learner
 from plait.training.pretrain import pretrain
 from plait.training.run_folder import read_info
 from plait.training.teacher import Teacher
-from tests.core.battery.worlds import double, vectors
+from tests.core.battery.worlds import double, part, vectors
 
 
 def test_it_follows_the_weights() -> None:
@@ -93,15 +93,26 @@ def test_modality_dropout_never_takes_a_rows_last_modality() -> None:
     batch = world.batch(missing={"a": [0, 1], "b": [1, 2]})
     withheld = 0
     for _ in range(50):
-        spared = model._spared(batch.present)
+        spared = model.spare(batch.present, torch.rand(len(batch), 3))
         flags = torch.stack([spared[name] for name in "abc"])
         had = torch.stack([batch.present[name] for name in "abc"])
         assert flags.any(dim=0).all()
         assert not (flags & ~had).any()
         withheld += int((had & ~flags).sum())
     assert withheld > 0
-    model.eval()
-    assert model._spared(batch.present) is batch.present
+
+
+def test_modality_dropout_belongs_to_rows_and_to_training() -> None:
+    world = vectors()
+    plain = world.model()
+    model = Model({name: plain.encoder(name) for name in "abc"}, 8, plain.fusion, modality_dropout=0.5).train()
+    whole = world.batch(missing={})
+    fused = Step(model, whole, seed=(1, 2)).fused().pooled
+    halves = [Step(model, part(whole, rows), seed=(1, 2)).fused().pooled for rows in (range(4), range(4, 8))]
+    torch.testing.assert_close(torch.cat(halves), fused)
+    assert not torch.allclose(Step(model, whole, seed=(1, 3)).fused().pooled, fused)
+    everything = Step(model, whole).fuse({}, present=whole.present).pooled
+    torch.testing.assert_close(Step(model.eval(), whole).fused().pooled, everything)
 
 
 def test_a_recipe_checks_frozen_and_teacher(toy: ModuleType) -> None:
@@ -140,8 +151,12 @@ def test_a_collapse_is_told() -> None:
     figures = health(step.embedded)
     assert figures["spread/b"] < 1e-6 < 0.01 < figures["spread/a"]
     assert figures["effective_rank/b"] == pytest.approx(1.0, abs=1e-3)
-    lines = [json.dumps({"step": n, "spread/a": 0.5, "spread/b": 0.5 / 30**n}) for n in range(4)]
-    assert collapse_notes(lines) == ["the embeddings of b were seen collapsed, first at step 2"]
+    lines = [json.dumps({"step": n, "loss": 1.0, "spread/a": 0.5, "spread/b": 0.5 / 30**n}) for n in range(4)]
+    assert health_notes(lines, shared=True) == ["the embeddings of b were seen collapsed, first at step 2"]
+    (note,) = health_notes(lines[:1], shared=False)
+    assert "untrained projections" in note
+    (note,) = health_notes([json.dumps({"step": n, "loss": 0.0}) for n in range(3)], shared=True)
+    assert "nothing was learnt" in note
 
 
 def test_losses_of_one_name_are_told_apart() -> None:

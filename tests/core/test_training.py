@@ -23,6 +23,7 @@ import plait as package
 from plait.errors import InputError
 from plait.pairs.table import PairTable
 from plait.recipes import Optimisation, read_recipe
+from plait.training.learner import Learner
 from plait.training.pretrain import pretrain
 from plait.training.schedule import learning_rate
 
@@ -62,8 +63,6 @@ def test_a_resumed_run_is_the_unbroken_run(toy: ModuleType, toy_table: PairTable
         if len(seen) == 17:
             raise KeyboardInterrupt
         return original(self, batch, seed)
-
-    from plait.training.learner import Learner
 
     original = Learner.forward
     Learner.forward = stop  # type: ignore[method-assign, assignment]
@@ -231,3 +230,21 @@ def test_gradient_caching_trains_the_same_weights(toy: ModuleType, toy_table: Pa
     one, two = weights(whole), weights(cached)
     # Adam divides by the gradient's root mean square, so rounding of tiny gradients shows up as up to 1e-4.
     assert all(torch.allclose(one[name].float(), two[name].float(), atol=1e-4) for name in one)
+
+
+def test_a_run_is_resumed_with_its_own_recipe(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
+    """Also where every weight would fit: a run is one recipe from its first step to its last."""
+    original = Learner.after_step
+
+    def stop(self: Learner) -> None:
+        raise KeyboardInterrupt
+
+    Learner.after_step = stop
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(toy, toy_table, tmp_path / "run")
+    finally:
+        Learner.after_step = original
+    with pytest.raises(InputError, match=r"begun with another recipe \('learning_rate: 0.003' there, .*0.1' now\)"):
+        run(toy, toy_table, tmp_path / "run", "optimisation.learning_rate=0.1", resume=True)
+    run(toy, toy_table, tmp_path / "run", resume=True)

@@ -12,9 +12,9 @@ from plait.encoders.features import Features
 from plait.encoders.text import Text
 from plait.errors import InputError
 from plait.losses.bags import mil_nce
-from plait.objectives.negatives import fixed_scale
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.pairs.batch import Padded, pad
 
 

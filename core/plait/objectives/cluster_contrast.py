@@ -16,6 +16,7 @@ from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.objectives.views import two_or_more
 
 
@@ -54,7 +55,7 @@ class ClusterContrast(Objective):
             raise InputError(
                 f"cluster_contrast looks for {clusters} clusters in a queue of {queue}: set a longer queue."
             )
-        self.clusters, self.scale, self.margin = clusters, 1.0 / temperature, margin
+        self.clusters, self.scale, self.margin = clusters, fixed_scale(temperature), margin
         self.recluster_every, self.queue_size = recluster_every, queue
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("clustered", torch.zeros((), dtype=torch.bool))

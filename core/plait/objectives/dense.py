@@ -12,6 +12,7 @@ from plait.losses.contrastive import info_nce
 from plait.losses.dense import Critic, cosine_critic, dense_info_nce, mse_critic, patches_at, pooled_regions
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.pairs.batch import stack
 
 CRITICS: dict[str, Critic] = {"cosine": cosine_critic, "mse": mse_critic}
@@ -41,7 +42,7 @@ class DenseInfoNCE(Objective):
     ) -> None:
         super().__init__()
         self.modalities = (of[0], of[1])
-        self.critic, self.temperature = critic, temperature
+        self.critic, self.temperature = critic, 1.0 / fixed_scale(temperature)
         self.patches, self.side = patches, side
 
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -81,12 +82,12 @@ class RegionInfoNCE(Objective):
         super().__init__()
         self.modalities = (of[0], of[1])
         self.collators = {"regions": stack}
-        self.temperature = temperature
+        self.scale = fixed_scale(temperature)
 
     def forward(self, step: Step) -> dict[str, Tensor]:
         rows = step.present((*self.modalities, "regions"))
         a, b = (step.gather(self._means(step, name, rows)) for name in self.modalities)
-        return {f"region_info_nce/{'~'.join(self.modalities)}": info_nce(a, b, 1 / self.temperature)}
+        return {f"region_info_nce/{'~'.join(self.modalities)}": info_nce(a, b, self.scale)}
 
     def _means(self, step: Step, name: str, rows: Tensor) -> Tensor:
         """(S, E) of the regions of this process, in the same order for both modalities."""

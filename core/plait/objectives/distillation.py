@@ -12,7 +12,7 @@ from plait.encoders.features import Features
 from plait.errors import InputError
 from plait.losses.contrastive import soft_targets
 from plait.losses.distillation import attention_alignment, attention_map, on_grid, similarity_smoothing
-from plait.losses.precision import upcast
+from plait.losses.precision import full_precision, upcast
 from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
@@ -39,6 +39,8 @@ class AttentionAlignment(Objective):
         self, student: str, teachers: list[str], blocks: int = 1, power: float = 2.0, temperature: float = 0.1
     ) -> None:
         super().__init__()
+        if not teachers:
+            raise InputError("Objective attention_alignment has no teachers: name one or more.")
         self.student, self.teachers, self.modalities = student, teachers, (student, *teachers)
         self.blocks, self.power, self.temperature = blocks, power, temperature
 
@@ -106,8 +108,9 @@ class SoftInfoNCE(Objective):
         return every_two(step, "soft_info_nce", self.views, self._loss)
 
     def _loss(self, a: Tensor, b: Tensor) -> Tensor:
-        forth, back = (similarity_smoothing(view @ view.T, self.alpha, self.target_temperature) for view in (a, b))
-        return soft_targets(a, b, self.scale(), forth, back)
+        with full_precision(a):
+            forth, back = (similarity_smoothing(view @ view.T, self.alpha, self.target_temperature) for view in (a, b))
+            return soft_targets(a, b, self.scale(), forth, back)
 
     @override
     def after_step(self) -> None:

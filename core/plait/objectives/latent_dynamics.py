@@ -16,6 +16,7 @@ from plait.losses.masked import mean_of_rows
 from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.objectives.views import two
 from plait.pairs.batch import Padded
 
@@ -75,7 +76,7 @@ class ContrastiveDynamics(Objective):
     def __init__(self, of: list[str], width: int = 128, temperature: float = 0.1) -> None:
         super().__init__()
         self.modalities, self.width = two("contrastive_dynamics", of), width
-        self.scale = 1.0 / temperature
+        self.scale = fixed_scale(temperature)
 
     @override
     def prepare(self, model: Model, rows: int) -> None:

@@ -18,7 +18,7 @@ from plait.losses.mapping import soft_cycle
 from plait.losses.transport import wasserstein_alignment
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
-from plait.objectives.temperature import LogitScale
+from plait.objectives.temperature import LogitScale, fixed_scale
 
 
 class GLoRIA(Objective):
@@ -38,7 +38,7 @@ class GLoRIA(Objective):
     ) -> None:
         super().__init__()
         self.modalities = (of[0], of[1])
-        self.temperature, self.attention_scale, self.word_scale = temperature, attention_scale, word_scale
+        self.scale, self.attention_scale, self.word_scale = fixed_scale(temperature), attention_scale, word_scale
 
     def forward(self, step: Step) -> dict[str, Tensor]:
         regions, region_mask, words, word_mask, _ = _tokens(step, *self.modalities)
@@ -50,7 +50,7 @@ class GLoRIA(Objective):
             attention_scale=self.attention_scale,
             word_scale=self.word_scale,
         )
-        return {_key("gloria", self): contrast(scores / self.temperature)}
+        return {_key("gloria", self): contrast(self.scale * scores)}
 
 
 class LateInteraction(Objective):

@@ -11,7 +11,7 @@ from plait.errors import InputError
 from plait.losses.margins import batch_triplet, negative_at, siamese_margin, vse_hardest, vse_sum
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
-from plait.objectives.views import every_two
+from plait.objectives.views import every_two, two_or_more
 
 
 class VSE(Objective):
@@ -24,7 +24,7 @@ class VSE(Objective):
 
     def __init__(self, of: list[str], margin: float = 0.2) -> None:
         super().__init__()
-        self.modalities, self.margin = tuple(of), margin
+        self.modalities, self.margin = two_or_more("vse", of), margin
 
     @override
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -41,7 +41,7 @@ class VSEHardest(Objective):
 
     def __init__(self, of: list[str], margin: float = 0.2) -> None:
         super().__init__()
-        self.modalities, self.margin = tuple(of), margin
+        self.modalities, self.margin = two_or_more("vse_hardest", of), margin
 
     @override
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ class BatchTriplet(Objective):
 
     def __init__(self, of: list[str], margin: float = 1.0) -> None:
         super().__init__()
-        self.modalities, self.margin = tuple(of), margin
+        self.modalities, self.margin = two_or_more("batch_triplet", of), margin
 
     @override
     def forward(self, step: Step) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class SiameseMargin(Objective):
                 f"siamese_margin: hardness {hardness}, hardest {hardest}, growth {growth} and every {every} are no "
                 "curriculum: let the hardness rise from 0 or more to 1 or less, by 0 or more after each step or more."
             )
-        self.modalities, self.margin = tuple(of), margin
+        self.modalities, self.margin = two_or_more("siamese_margin", of), margin
         self.start, self.end, self.growth, self.every = hardness, hardest, growth, every
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 

@@ -18,6 +18,7 @@ from plait.model import Model
 from plait.objectives.masking import encode_hidden, hide, own_tokens, width_of
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.pairs.batch import Padded, Value
 
 
@@ -40,7 +41,7 @@ class MaskedFeature(Objective):
     def __init__(self, of: list[str], share: float = 0.15, temperature: float = 0.1, whole: float = 0.0) -> None:
         super().__init__()
         self.modalities = tuple(of)
-        self.share, self.scale, self.whole = share, 1.0 / temperature, whole
+        self.share, self.scale, self.whole = share, fixed_scale(temperature), whole
 
     @override
     def prepare(self, model: Model, rows: int) -> None:

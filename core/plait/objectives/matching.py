@@ -14,6 +14,7 @@ from plait.losses.matching import distance_logits, hard_negatives, matching_loss
 from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.objectives.views import two
 
 
@@ -34,7 +35,7 @@ class Matching(Objective):
     def __init__(self, of: list[str], temperature: float = 0.07, equal: str | None = None) -> None:
         super().__init__()
         self.modalities = two("matching", of)
-        self.scale, self.equal = 1.0 / temperature, equal
+        self.scale, self.equal = fixed_scale(temperature), equal
 
     @override
     def prepare(self, model: Model, rows: int) -> None:
@@ -47,8 +48,10 @@ class Matching(Objective):
         (of_second, of_first), asked = draw_others(step, names, self.scale, self.equal)
         everyones = {name: step.gather_features(step.features(name)) for name in names}
         shown = [{second: rows_of(everyones[second], of_second)}, {first: rows_of(everyones[first], of_first)}]
-        negatives = torch.stack([self.head(step.fuse(features, names).pooled) for features in shown], dim=1)
-        losses = matching_loss(self.head(step.fused(names).pooled), negatives, asked)
+        # All are fused whole: with a modality dropped there would be nothing to match.
+        whole = step.batch.present
+        negatives = torch.stack([self.head(step.fuse(features, names, whole).pooled) for features in shown], dim=1)
+        losses = matching_loss(self.head(step.fuse({}, names, whole).pooled), negatives, asked)
         # A process none of whose rows has a modality looks at nobody's, but takes part in the gather's backward pass.
         tie = sum((features.tokens.sum() + features.pooled.sum()) * 0.0 for features in everyones.values())
         return {f"matching/{first}~{second}": step.mean(losses + tie, asked.any(dim=1))}

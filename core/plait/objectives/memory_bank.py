@@ -15,6 +15,7 @@ from plait.model import Model
 from plait.objectives.momentum_contrast import latest
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.objectives.views import two_or_more
 
 
@@ -131,7 +132,7 @@ class MemoryBank(Objective):
         z_steps: int = 100,
     ) -> None:
         super().__init__()
-        self.modalities, self.scale = two_or_more("memory_bank", of), 1.0 / temperature
+        self.modalities, self.scale = two_or_more("memory_bank", of), fixed_scale(temperature)
         self.negatives, self.momentum, self.estimator = negatives, momentum, estimator
         self.banks = nn.ModuleDict()
         self.partitions = nn.ModuleDict({f"{a}~{b}": Partition(z_steps) for a, b in permutations(of, 2)})

@@ -45,9 +45,9 @@ class MisalignmentMatching(Objective):
     def forward(self, step: Step) -> dict[str, Tensor]:
         first, second = names = self.modalities
         (shifted,) = shifts(step, second, self.dims, self.min_shift, 1)
+        # Both are fused whole: with a modality dropped there would be nothing to align.
         positives, negatives = (
-            self.head(step.fused(names).pooled),
-            self.head(step.fuse({second: shifted}, names).pooled),
+            self.head(step.fuse(shown, names, step.batch.present).pooled) for shown in ({}, {second: shifted})
         )
         both = step.present(first) & step.present(second)
         return {

@@ -52,7 +52,7 @@ class MixupContrast(Objective):
         label = f"mixup_contrast/{first}~{second}"
         paired = step.gather(step.present(first) & step.present(second))
         if not bool(paired.any()):
-            return {label: self.scale.log_scale * 0.0}
+            return {label: step.nothing()}
         heads, lam = self._draw(step)
         mixed, other = (first, second) if heads else (second, first)
         partner = partners(step.gather(step.uniform("mixup_contrast/order")), paired)

@@ -79,7 +79,7 @@ class MomentumContrast(Objective):
     def _direction(self, step: Step, asking: str, answering: str, keys: Tensor) -> Tensor:
         student, teacher = step.pairs(asking, answering), step.teacher.pairs(asking, answering)
         if student is None or teacher is None:
-            return self.scale.log_scale * 0.0
+            return step.nothing()
         queued, queued_keys = cast(Queue, self.queues[answering]).contents()
         keys = keys[student[2]]
         columns = torch.cat([teacher[1], queued.to(teacher[1].dtype)])
@@ -116,4 +116,7 @@ def latest(step: Step, view: str, views: tuple[str, ...], seen: Step, keys: Tens
     """
     others = torch.stack([step.present(other) for other in views if other != view]).any(dim=0)
     kept = step.gather(step.present(view) & others)
-    return step.gather(seen.embedding(view).detach())[kept], keys[kept]
+    # In the order of the table, so that which rows a queue forgets first does not depend on the processes.
+    order = kept.nonzero().squeeze(1)
+    order = order[step.gather(step.rows)[order].argsort()]
+    return step.gather(seen.embedding(view).detach())[order], keys[order]

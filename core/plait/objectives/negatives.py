@@ -12,7 +12,8 @@ from plait.errors import InputError
 from plait.losses.negatives import cross_clr, decoupled, hard_negative, influence, nt_xent
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
-from plait.objectives.views import every_two
+from plait.objectives.temperature import fixed_scale
+from plait.objectives.views import every_two, two_or_more
 
 
 class NTXent(Objective):
@@ -28,7 +29,7 @@ class NTXent(Objective):
 
     def __init__(self, of: list[str], temperature: float = 0.1) -> None:
         super().__init__()
-        self.modalities = tuple(of)
+        self.modalities = two_or_more("nt_xent", of)
         self.scale = fixed_scale(temperature)
 
     @override
@@ -72,7 +73,7 @@ class Decoupled(Objective):
 
     def __init__(self, of: list[str], temperature: float = 0.1) -> None:
         super().__init__()
-        self.modalities = tuple(of)
+        self.modalities = two_or_more("decoupled", of)
         self.scale = fixed_scale(temperature)
 
     @override
@@ -96,7 +97,7 @@ class HardNegative(Objective):
             raise InputError(
                 f"hard_negative: tau_plus is {tau_plus} and beta {beta}: give a share less than 1, and 0 or more."
             )
-        self.modalities = tuple(of)
+        self.modalities = two_or_more("hard_negative", of)
         self.scale, self.tau_plus, self.beta = fixed_scale(temperature), tau_plus, beta
 
     @override
@@ -135,7 +136,7 @@ class CrossCLR(Objective):
                 f"cross_clr: quantile is {quantile}, kappa {kappa} and intra_weight {intra_weight}: "
                 "give a share from 0 to 1, more than 0, and 0 or more."
             )
-        self.modalities = tuple(of)
+        self.modalities = two_or_more("cross_clr", of)
         self.scale, self.intra_weight = fixed_scale(temperature), intra_weight
         self.quantile, self.kappa = quantile, kappa
 
@@ -146,10 +147,3 @@ class CrossCLR(Objective):
             return cross_clr(a, b, self.scale, of_a, of_b, intra_weight=self.intra_weight)
 
         return every_two(step, "cross_clr", self.modalities, loss)
-
-
-def fixed_scale(temperature: float) -> float:
-    """1 / temperature; raises `InputError` where that is not positive."""
-    if temperature <= 0:
-        raise InputError(f"The temperature of an objective is {temperature}: give a number above 0.")
-    return 1.0 / temperature

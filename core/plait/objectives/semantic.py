@@ -112,7 +112,7 @@ def labelled(step: Step, name: str, labels: Sequence[str]) -> Labelled:
 def label_rows(step: Step, labels: Sequence[str]) -> Tensor:
     """(B, K) labels of this process's rows, 0 where one is not known."""
     unknown = torch.zeros(len(step.batch), device=step.rows.device)
-    values = [cast(Tensor, step.batch.values.get(name, unknown)).float() for name in labels]
+    values = [cast(Tensor, step.batch.values.get(name, unknown)).float().nan_to_num(0.0) for name in labels]
     return torch.stack(values, dim=1) if values else unknown[:, None]
 
 

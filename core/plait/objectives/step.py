@@ -38,7 +38,8 @@ class Step:
         seed: the run's seed and the step's number, of which all that is random here is a function.
         encode_chunk: encode so many rows at a time and forget what happened inside; the backward pass does it again,
             with the same random draws. The gradient is that of the whole batch, the memory that of a chunk
-            (gradient caching; Gao et al., 2021).
+            (gradient caching; Gao et al., 2021). It holds for `features` and `encode`, not for what an objective has
+            an encoder do by halves (hidden tokens), nor for the fusion.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Step:
         self._fused: dict[tuple[str, ...], Features] = {}
         self._projections: dict[View, Tensor] = {}
         self._embeddings: dict[View, Tensor] = {}
+        self._keys: dict[str, Tensor] = {}
 
     @cached_property
     def teacher(self) -> Step:
@@ -112,7 +114,11 @@ class Step:
         Args:
             replaced: modality name to its (B, ...) features.
             names: the modalities to fuse, all where ``None``; the others are withheld.
-            present: modality name to (B,) bool, where it differs from the batch's.
+            present: modality name to (B,) bool, the rows in which it may be used. Those that have it for a modality
+                that is not named, less what modality dropout takes.
+
+        Raises:
+            InputError: where what is to be fused is no modality: a fusion joins these and not their further views.
         """
         fusion = self.model.fusion
         if replaced and fusion is not None and not fusion.reads_features:
@@ -122,7 +128,15 @@ class Step:
             )
         flags = self.batch.present | dict(present or {})
         names = tuple(self.model.encoders) if names is None else names
+        strange = {*names, *replaced} - {*self.model.encoders}
+        if strange:
+            raise InputError(
+                f"The fusion does not join {', '.join(sorted(strange))}: name modalities, not views of them."
+            )
         flags = {name: flags[name] & (name in names) for name in self.model.encoders}
+        if self.model.training and self.model.modality_dropout:
+            spared = self.model.spare(flags, self.uniform(f"dropout/{'+'.join(names)}", len(flags)))
+            flags = {name: flags[name] if name in (present or {}) else spared[name] for name in flags}
         return self.model.fuse(self.batch, lambda name: replaced.get(name) or self.features(name), flags)
 
     def projection(self, view: View) -> Tensor:
@@ -160,7 +174,7 @@ class Step:
         """The rows of all processes, in rank order, with gradient; every process must call it."""
         return gather(rows)
 
-    @property
+    @cached_property
     def places(self) -> Tensor:
         """(B,) int64, where this process's rows lie in what `gather` gives."""
         rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
@@ -214,24 +228,29 @@ class Step:
 
         Rows without the modality are equal to no other row (their key is drawn from their id).
         """
-        value = self.batch.values.get(name)
-        present = self.batch.present[name].tolist()
-        keys: list[int] = []
-        for row, has in enumerate(present):
-            if not has or value is None:
-                content = b"id:" + self.batch.ids[row].encode()
-            elif isinstance(value, Padded):
-                content = value.values[row][value.mask[row]].cpu().numpy().tobytes()
-            else:
-                content = value[row].cpu().numpy().tobytes()
-            keys.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True))
-        device = self.batch.present[name].device
-        return self.gather(torch.tensor(keys, dtype=torch.int64, device=device))
+        if name not in self._keys:
+            self._keys[name] = self.gather(self._contents(name).to(self.batch.present[name].device))
+        return self._keys[name]
 
     def equal(self, name: str, places: Tensor) -> Tensor:
         """(P, P) bool: which of the rows at ``places`` of the gathered batch are equal in modality ``name``."""
         keys = self.keys(name)[places]
         return keys[:, None] == keys[None, :]
+
+    def _contents(self, name: str) -> Tensor:
+        """(B,) int64, a hash of each own row's value of a modality, or of its id where it has none."""
+        value = self.batch.values.get(name)
+        # To the CPU once, not row by row.
+        values = None if value is None else (value.values if isinstance(value, Padded) else value).cpu()
+        mask = value.mask.cpu() if isinstance(value, Padded) else None
+        keys: list[int] = []
+        for row, has in enumerate(self.batch.present[name].tolist()):
+            if not has or values is None:
+                content = b"id:" + self.batch.ids[row].encode()
+            else:
+                content = (values[row] if mask is None else values[row][mask[row]]).numpy().tobytes()
+            keys.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True))
+        return torch.tensor(keys, dtype=torch.int64)
 
     @property
     def _weight(self) -> Tensor:

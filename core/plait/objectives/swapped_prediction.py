@@ -16,6 +16,7 @@ from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.queue import Queue
 from plait.objectives.step import Step
+from plait.objectives.temperature import fixed_scale
 from plait.objectives.views import two_or_more
 
 
@@ -49,7 +50,12 @@ class SwappedPrediction(Objective):
     ) -> None:
         super().__init__()
         self.modalities = two_or_more("swapped_prediction", of)
-        self.clusters, self.scale, self.epsilon, self.iterations = clusters, 1.0 / temperature, epsilon, iterations
+        self.clusters, self.scale, self.epsilon, self.iterations = (
+            clusters,
+            fixed_scale(temperature),
+            epsilon,
+            iterations,
+        )
         self.freeze_steps, self.queue = freeze_steps, queue
         self.queues = nn.ModuleDict()
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plait.losses.contrastive import soft_targets
+from plait.losses.precision import full_precision
 from plait.losses.semantic import label_cosines
 from plait.losses.transport import transport_alignment
 from plait.objectives.objective import Objective
@@ -57,7 +58,8 @@ class RetrievedPairs(Objective):
             return own
         alike = label_cosines(asking.labels, answering.labels)
         best = alike >= alike.amax(dim=1, keepdim=True) - 1e-6
-        nearness = (asking.embeddings @ answering.embeddings.T).masked_fill(~best, -torch.inf)
+        with full_precision(own):
+            nearness = (asking.embeddings @ answering.embeddings.T).masked_fill(~best, -torch.inf)
         found = F.one_hot(nearness.argmax(dim=1), len(answering.rows)).to(own)
         return torch.where(own.any(dim=1, keepdim=True), own, self.weight * found)
 

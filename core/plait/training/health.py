@@ -46,11 +46,25 @@ def collapsed(embeddings: Mapping[str, tuple[Tensor, Tensor]]) -> list[str]:
     return [name for name, (e, there) in embeddings.items() if is_collapsed(e.detach().float()[there].cpu().numpy())]
 
 
-def collapse_notes(lines: Iterable[str]) -> list[str]:
-    """For the run's card, from the lines of its log: the views that were seen collapsed, and when first."""
+def health_notes(lines: Iterable[str], shared: bool) -> list[str]:
+    """What a run's card must say of its training.
+
+    Args:
+        lines: of its log.
+        shared: whether an objective embedded anything in the shared space.
+    """
+    log, notes = [json.loads(line) for line in lines], list[str]()
+    if log and all(line["loss"] == 0 for line in log):
+        notes.append(
+            "the loss was zero at every logged step: nothing was learnt (first labels may come later than that)"
+        )
+    if not shared:
+        notes.append(
+            "no objective uses the shared space: retrieval and zero-shot figures come from untrained projections"
+        )
     first: dict[str, int] = {}
-    for line in map(json.loads, lines):
+    for line in log:
         for key, value in line.items():
             if key.startswith("spread/") and value < LEAST_SPREAD:
                 first.setdefault(key.removeprefix("spread/"), line["step"])
-    return [f"the embeddings of {name} were seen collapsed, first at step {step}" for name, step in first.items()]
+    return notes + [f"the embeddings of {name} were seen collapsed, first at step {at}" for name, at in first.items()]

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,9 +40,9 @@ from plait.recipes import (
 )
 from plait.training.checkpoint import FILE as CHECKPOINT
 from plait.training.checkpoint import load_checkpoint, save_checkpoint
-from plait.training.health import collapse_notes, collapsed, health
+from plait.training.health import collapsed, health, health_notes
 from plait.training.learner import Learner, collators
-from plait.training.run_folder import METRICS, write_run
+from plait.training.run_folder import INFO, METRICS, RECIPE, write_run
 from plait.training.schedule import learning_rate
 
 
@@ -116,7 +117,8 @@ def pretrain(
     optimizer = torch.optim.AdamW(parameter_groups(learner, recipe.optimisation), lr=recipe.optimisation.learning_rate)
     wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, optimizer))
 
-    start = _prepare_folder(fabric, run, wrapped, optimizer, resume, steps)
+    _check_folder(run, recipe, resume)
+    start = _prepare_folder(fabric, run, recipe, wrapped, optimizer, steps)
     extra = collators(model, [objective for objective, _ in objectives])
     names = tuple(dict.fromkeys([*model.encoders, *extra]))
     dataset = PairDataset(rows, loader, names, domain.augment(**recipe.augment), seed)
@@ -162,7 +164,10 @@ def pretrain(
                 save_checkpoint(fabric, run, step + 1, wrapped, optimizer)
     if rank == 0:
         notes = [f"row {name} could not be read: {cause}" for name, cause in sorted(refused.items())]
-        notes += collapse_notes((run / METRICS).read_text(encoding="utf-8").splitlines())
+        seen = health_notes((run / METRICS).read_text(encoding="utf-8").splitlines(), shared=bool(learner.embedded))
+        for note in seen:
+            warn(f"{run.name}: {note}.")
+        notes += seen
         write_run(run, model, recipe, domain.name, table, seed, steps, notes)
     fabric.barrier()
     return run
@@ -218,16 +223,30 @@ def _launch(hardware: Hardware) -> Fabric:
     return fabric
 
 
-def _prepare_folder(fabric: Fabric, run: Path, learner: nn.Module, optimizer: Any, resume: bool, steps: int) -> int:
-    """Make the folder or resume from it; gives back the first step, with the log cut to match."""
+def _check_folder(run: Path, recipe: Recipe, resume: bool) -> None:
+    """Refuse a folder that is in use, or that was begun with another recipe."""
     if (run / METRICS).exists() and not resume:
         raise InputError(f"{run} already holds a run: name another --out, or add --resume.")
+    if not (run / RECIPE).exists() or (run / INFO).exists():
+        return  # nothing was begun, or a finished run is trained on, whose recipe names no file of this machine
+    begun, asked = ((run / RECIPE).read_text(encoding="utf-8").splitlines(), recipe.to_yaml().splitlines())
+    for old, new in zip_longest(begun, asked, fillvalue="nothing"):
+        if old != new:
+            raise InputError(
+                f"{run} was begun with another recipe ('{old.strip()}' there, '{new.strip()}' now): resume with the "
+                "same recipe and --set, or name another --out."
+            )
+
+
+def _prepare_folder(fabric: Fabric, run: Path, recipe: Recipe, learner: nn.Module, optimizer: Any, steps: int) -> int:
+    """Make the folder or go on from its checkpoint; gives back the first step, with the log cut to match."""
     start = load_checkpoint(fabric, run, learner, optimizer) if (run / CHECKPOINT).exists() else 0
     if start > steps:
         raise InputError(f"{run} already has {start} steps, more than the {steps} asked for: raise --max-steps.")
     fabric.barrier()
     if fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
+        (run / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         (run / METRICS).touch()
         lines = [line for line in (run / METRICS).read_text().splitlines() if json.loads(line)["step"] < start]
         (run / METRICS).write_text("".join(line + "\n" for line in lines))

@@ -17,7 +17,8 @@ class Fusion(nn.Module):
 
     What a modality would have said of a row that lacks it is learnt (an average, a gate over those present and a
     product of experts leave it out instead), so that every subset of the modalities is a legal input. A row is fused
-    alike whether it lacks a modality or the modality is withheld from it, and a row that has none at all comes out finite, with all its tokens masked.
+    alike whether it lacks a modality or the modality is withheld from it, and a row that has none at all comes out
+    finite, with all its tokens masked.
 
     Attributes:
         width: D of the fused features.

@@ -38,8 +38,13 @@ def nt_xent(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
         ValueError: where ``a`` and ``b`` are not two (N, D) tensors of one shape.
     """
     with full_precision(a):
-        partner, negatives = _partner_and_negatives(a, b, scale)
-        return mean_of(functional.softplus(negatives.logsumexp(dim=1) - partner))
+        a, b = paired(a, b)
+        views = torch.cat([a, b])
+        logits = (scale * views) @ views.T
+        # Minus infinity, in float32 or better, is not a large number: a view is no candidate for itself.
+        logits.fill_diagonal_(-math.inf)
+        partner = torch.cat([logits.diagonal(len(a)), logits.diagonal(-len(a))])
+        return mean_of(logits.logsumexp(dim=1) - partner)
 
 
 def decoupled(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:

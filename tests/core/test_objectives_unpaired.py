@@ -156,7 +156,8 @@ def test_the_nearest_is_found_in_full_precision_under_autocast() -> None:
     for value in (a, b):
         value += 0.01 * torch.randn_like(value)
     step = Step(world.model(), batch)
-    step.embedding("a"), step.embedding("b")
+    for name in ("a", "b"):  # in float32, before autocast begins
+        step.embedding(name)
     (exact,) = RetrievedPairs(("a", "b"))(step).values()
     with torch.autocast("cpu", torch.bfloat16):
         (under,) = RetrievedPairs(("a", "b"))(step).values()

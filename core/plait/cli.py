@@ -32,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "verb", "debug")}
+    given = {
+        name: value for name, value in vars(arguments).items() if name not in ("command", "verb", "debug", "run_verb")
+    }
+    if "run_verb" in arguments:
+        return arguments.run_verb(**given)
     if arguments.command == "doctor":
         from plait.doctor import doctor
 
@@ -49,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.command == "recipes":
         return verbs.show_recipe(given["name"]) if arguments.verb == "show" else verbs.list_recipes(given["json"])
-    return getattr(verbs, arguments.verb)(arguments.command, **given)
+    return getattr(verbs, arguments.verb.replace("-", "_"))(arguments.command, **given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,18 +66,21 @@ def _parser() -> argparse.ArgumentParser:
     _demo(commands.add_parser("demo", help="ingest, pretrain and evaluate all domains in minutes; writes report.html"))
     for point in sorted(entry_points(group="plait.apps"), key=lambda point: point.name):
         app = commands.add_parser(point.name, help=f"ingest, pretrain, evaluate, compare, embed ({point.name})")
-        _verbs(app.add_subparsers(dest="verb", required=True, metavar="VERB"))
-    recipes = _add(commands, "recipes", "what can be pretrained: list the recipes, or show one")
+        verbs = app.add_subparsers(dest="verb", required=True, metavar="VERB")
+        _verbs(verbs)
+        for own in entry_points(group="plait.verbs", name=point.name):
+            own.load()(verbs)
+    recipes = add_verb(commands, "recipes", "what can be pretrained: list the recipes, or show one")
     recipes.add_argument("--json", action="store_true", help="machine-readable")
     shown = recipes.add_subparsers(dest="verb", metavar="show")
-    show = _add(shown, "show", "print a recipe")
+    show = add_verb(shown, "show", "print a recipe")
     show.add_argument("name", help="a recipe's name")
-    systems = _add(commands, "systems", "the published systems that Plait follows: list them, or show one")
+    systems = add_verb(commands, "systems", "the published systems that Plait follows: list them, or show one")
     systems.add_argument("name", metavar="NAME", nargs="?", help="a system's name, such as CLIP")
     shape = systems.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="machine-readable")
     shape.add_argument("--markdown", action="store_true", help="as docs/systems.md has it")
-    doctor = _add(commands, "doctor", "what this machine has and lacks, with the command that mends it")
+    doctor = add_verb(commands, "doctor", "what this machine has and lacks, with the command that mends it")
     doctor.add_argument("--json", action="store_true", help="machine-readable")
     return parser
 
@@ -85,11 +92,11 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     _debug(parser)
 
 
-type _Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
 
-def _verbs(verbs: _Subparsers) -> None:
-    ingest = _add(verbs, "ingest", "read a data set's own layout, check every file, write the pair table")
+def _verbs(verbs: Subparsers) -> None:
+    ingest = add_verb(verbs, "ingest", "read a data set's own layout, check every file, write the pair table")
     ingest.add_argument("layout", metavar="LAYOUT", help="the data set's layout; an unknown name lists them")
     ingest.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder or file")
     ingest.add_argument("--out", type=Path, required=True, help="the pair table to write (.parquet)")
@@ -97,7 +104,7 @@ def _verbs(verbs: _Subparsers) -> None:
     ingest.add_argument("--seed", type=int, default=0, help="of that split (0)")
     _leakage(ingest)
 
-    pretrain = _add(verbs, "pretrain", "train a recipe on pairs; one flag changes the hardware, none the recipe")
+    pretrain = add_verb(verbs, "pretrain", "train a recipe on pairs; one flag changes the hardware, none the recipe")
     pretrain.add_argument("recipe", metavar="RECIPE", help="a recipe's name, or a path to a .yaml file")
     pretrain.add_argument("--pairs", type=Path, required=True, help="the pair table")
     pretrain.add_argument("--out", type=Path, required=True, help="the run folder to write")
@@ -108,13 +115,13 @@ def _verbs(verbs: _Subparsers) -> None:
     pretrain.add_argument("--checkpoint-every", type=int, default=200, help="steps between checkpoints (200)")
     _hardware(pretrain)
 
-    evaluate = _add(verbs, "evaluate", "measure a run on the domain's tasks, beside the two baselines")
+    evaluate = add_verb(verbs, "evaluate", "measure a run on the domain's tasks, beside the two baselines")
     evaluate.add_argument("run", metavar="RUN", type=Path, help="the run folder")
     evaluate.add_argument("--pairs", type=Path, required=True, help="the pair table")
     evaluate.add_argument("--out", type=Path, required=True, help="folder for results.json and report.html")
     _leakage(evaluate)
 
-    compare = _add(verbs, "compare", "the table a paper needs: recipes x seeds, baselines, intervals, paired tests")
+    compare = add_verb(verbs, "compare", "the table a paper needs: recipes x seeds, baselines, intervals, paired tests")
     compare.add_argument("recipes", metavar="RECIPE", nargs="+", help="names or paths")
     compare.add_argument("--pairs", type=Path, required=True, help="the pair table")
     compare.add_argument("--seeds", type=int, default=5, help="training seeds (5)")
@@ -122,12 +129,19 @@ def _verbs(verbs: _Subparsers) -> None:
     _leakage(compare)
     _hardware(compare)
 
-    embed = _add(verbs, "embed", "write a run's embeddings of every row, for other tools")
+    embed = add_verb(verbs, "embed", "write a run's embeddings of every row, for other tools")
     embed.add_argument("run", metavar="RUN", type=Path, help="the run folder")
     embed.add_argument("--pairs", type=Path, required=True, help="the pair table")
     embed.add_argument("--out", type=Path, required=True, help="the Parquet file to write")
 
-    prune = _add(verbs, "prune", "keep the training rows that are worth it, by a run's prototypes")
+    check = add_verb(
+        verbs, "check-leakage", "tell what two pair tables share, or the splits of one; exits with 1 if any"
+    )
+    check.add_argument("left", metavar="A", type=Path, help="a pair table, such as the one trained on")
+    check.add_argument("right", metavar="B", type=Path, nargs="?", help="another; without it, the splits of A")
+    check.add_argument("--json", action="store_true", help="machine-readable")
+
+    prune = add_verb(verbs, "prune", "keep the training rows that are worth it, by a run's prototypes")
     prune.add_argument("run", metavar="RUN", type=Path, help="the run folder")
     prune.add_argument("--pairs", type=Path, required=True, help="the pair table")
     prune.add_argument("--out", type=Path, required=True, help="the smaller pair table to write")
@@ -139,8 +153,9 @@ def _verbs(verbs: _Subparsers) -> None:
     prune.add_argument("--seed", type=int, default=0, help="of the clusters (0)")
 
 
-def _add(subparsers: _Subparsers, name: str, about: str) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+def add_verb(verbs: Subparsers, name: str, about: str) -> argparse.ArgumentParser:
+    """Add a verb with its help (lower case, no full stop) and the flags that every verb has."""
+    parser = verbs.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
     _debug(parser)
     return parser
 

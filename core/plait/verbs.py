@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json as jsonlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ import yaml
 from plait.apps import App, app_names, load_app
 from plait.errors import InputError
 from plait.pairs import ingest as ingesting
+from plait.pairs import leakage
 from plait.pairs.table import PairTable
 from plait.progress import progress
 from plait.recipes import Optimisation, read_recipe
@@ -123,6 +125,26 @@ def embed(app: str, run: Path, pairs: Path, out: Path) -> int:
         print(f"row {name} could not be read: {cause}")
     print(f"wrote {out}: {len(table)} rows, {', '.join(model.encoders)}, width {model.embedding}")
     return 0
+
+
+def check_leakage(app: str, left: Path, right: Path | None, json: bool) -> int:
+    """Tell what two pair tables share, or the splits of one; gives back 1 where anything but texts is shared."""
+    table = _table(app, left)
+    if right is None:
+        found, sides, rows = leakage.check_leakage(table, allow=True), f"the splits of {left}", 0
+    else:
+        other = _table(app, right)
+        found, sides, rows = leakage.check_tables(table, other), f"{left} and {right}", len(other)
+    if json:
+        print(jsonlib.dumps(asdict(found), indent=1))
+        return int(bool(found))
+    print(f"{sides}: {found}")
+    if rows and found.sharing:
+        share = f"{found.sharing:,} of its {rows:,} rows ({found.sharing / rows:.1%})"
+        print(f"{right}: {share} belong to a group of {left}")
+    for name, count in found.texts.items():
+        print(f"{count:,} {name} texts are equal on both sides; that is told and not counted as leakage")
+    return int(bool(found))
 
 
 def prune(

@@ -68,7 +68,7 @@ def test_every_app_has_the_same_rooms(app: Path) -> None:
 def test_every_app_joins_by_its_entry_point() -> None:
     from plait.apps import App, load_app
 
-    points = {point.value.split(":")[0]: point.name for point in entry_points(group="plait.apps")}
+    points = {point.value.split(".")[0]: point.name for point in entry_points(group="plait.apps")}
     assert {app.name for app in APPS} <= set(points)
     for app in APPS:
         loaded = load_app(points[app.name])

@@ -6,13 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.errors import InputError
-from plait.pairs.leakage import check_leakage, fingerprints
+from plait.pairs import leakage as leakage_module
+from plait.pairs.leakage import check_leakage, check_tables, fingerprints
 from plait.pairs.splits import group_split
 from plait.pairs.table import PairTable, TableInfo
 
@@ -61,7 +63,7 @@ def picture(seed: int) -> torch.Tensor:
 def table(pictures: list[torch.Tensor | None], groups: str, texts: list[str]) -> PairTable:
     info = TableInfo("toy", "t", "/", {"image": ("image",), "text": ("text",)}, "us", "CC0")
     rows = [
-        {"id": f"r{i}", "group": groups[i], "split": "train" if i < 2 else "val", "image": "x.png", "text": texts[i]}
+        {"id": f"r{i}", "group": groups[i], "split": "train" if i < 2 else "val", "image": f"{i}.png", "text": texts[i]}
         | {f"fingerprint_{name}": value for name, value in fingerprints({"image": image}).items()}
         for i, image in enumerate(pictures)
     ]
@@ -79,7 +81,7 @@ def test_clean_splits_pass() -> None:
 
 def test_a_shared_group_fails_loudly_and_can_be_allowed() -> None:
     leaky = table([picture(i) for i in range(4)], "aaab", TEXTS)
-    with pytest.raises(InputError, match=r"1 groups lie in two splits .*'a'.*--allow-leakage"):
+    with pytest.raises(InputError, match=r"1 groups lie on both sides .*'a'.*--allow-leakage"):
         check_leakage(leaky)
     assert check_leakage(leaky, allow=True).groups == ["a"]
 
@@ -103,6 +105,44 @@ def test_equal_texts_are_counted_not_refused() -> None:
     leakage = check_leakage(table([picture(i) for i in range(4)], "abcd", ["Normal.", "x", " normal. ", "y"]))
     assert leakage.texts == {"text": 1}
     assert not leakage
+
+
+def test_two_tables_share_what_both_have() -> None:
+    whole = table([picture(i) for i in range(4)], "abcd", ["one", "a cat sat", "three", "four"])
+    other = table([picture(i) for i in (2, 7, 8, 9)], "xbyz", ["A  cat sat", "u v", "w", "four"])
+    others = PairTable(other.data.set_column(0, "id", pa.array(["n0", "r1", "n2", "n3"])), other.info)
+    leakage = check_tables(whole, others)
+    assert leakage.groups == ["b"]
+    assert leakage.sharing == 1
+    assert leakage.rows == ["n0", "r1", "n2", "n3"], "the same id, or the same file under another id"
+    assert leakage.inputs == [("r2", "n0", "image")]
+    assert leakage.texts == {"text": 2}
+    assert leakage
+
+
+def test_a_file_with_its_place_inside_is_what_a_row_shares() -> None:
+    info = TableInfo("toy", "t", "/", {"image": ("scene", "tile")}, "us", "CC0")
+    rows = [{"id": f"r{i}", "group": f"g{i}", "split": "train", "scene": "s.tif", "tile": i // 2} for i in range(4)]
+    one, other = PairTable.from_rows(rows[:2], info), PairTable.from_rows(rows[2:], info)
+    assert not check_tables(one, other)
+    again = PairTable.from_rows([rows[3] | {"tile": 0}], info)
+    assert check_tables(one, again).rows == ["r3"]
+
+
+def test_studies_are_shared_where_both_tables_know_them() -> None:
+    info = TableInfo("toy", "t", "/", {"text": ("text",)}, "us", "CC0")
+    row = {"id": "a", "group": "g", "split": "train", "text": None, "study": "s1"}
+    one = PairTable.from_rows([row, row | {"id": "b", "study": None}], info)
+    other = PairTable.from_rows([row | {"id": "c", "group": "h"}, row | {"id": "d", "group": "i", "study": None}], info)
+    assert check_tables(one, other).studies == ["s1"]
+    assert str(check_tables(one, other)) == "1 studies lie on both sides"
+
+
+def test_near_identical_inputs_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leakage_module, "_BLOCK", 2)
+    left = table([picture(i) for i in range(5)], "abcde", [*TEXTS, "five"])
+    right = table([picture(i) for i in (9, 8, 7, 4, 0)], "fghij", [*TEXTS, "five"])
+    assert check_tables(left, right).inputs == [("r0", "r4", "image"), ("r4", "r3", "image")]
 
 
 def test_the_toy_world_is_split_by_station(toy_pairs: Path) -> None:

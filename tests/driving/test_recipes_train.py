@@ -12,7 +12,7 @@ import pytest
 from plait.pairs.table import PairTable
 from plait.recipes import read_recipe
 from plait.training.pretrain import pretrain
-from plait_driving import app
+from plait_driving.cli import app
 
 ROWS = 4
 RECIPES = sorted(path.stem for path in app.recipes.glob("*.yaml"))

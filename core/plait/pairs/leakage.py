@@ -1,9 +1,11 @@
-"""Does anything of one split lie in another? Groups, near-identical inputs, and equal texts."""
+"""Does anything of one split, or of one table, lie in another? Groups, studies, rows, near-identical inputs, texts."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -17,6 +19,8 @@ from plait.pairs.batch import Sample
 from plait.pairs.table import PairTable
 
 _SIDE = 24
+_BLOCK = 4096
+_FILE_NAME = re.compile(r"\.\w{1,8}$")
 NEAR_IDENTICAL = 0.9995
 """Correlation of two thumbnails above which two inputs count as the same.
 
@@ -27,50 +31,86 @@ above it, the most alike of different inputs well below.
 
 @dataclass(frozen=True)
 class Leakage:
-    """What two splits share.
+    """What two splits, or two tables, share.
 
     Attributes:
-        groups: groups that have rows in more than one split.
-        inputs: pairs of ids in different splits with a near-identical input, and the modality.
-        texts: how many rows outside ``train`` have a text that a training row has, by modality. Equal texts are told
+        groups: groups that have rows in both.
+        studies: values of a column ``study`` that both have, where both tables have that column.
+        rows: ids of rows of the second that are rows of the first too: the same id, or the same file.
+        inputs: pairs of ids, one of each, with a near-identical input, and the modality.
+        texts: how many rows of the second have a text that a row of the first has, by modality. Equal texts are told
             and never refused: normal reports are often word for word the same.
+        sharing: how many rows of the second belong to a group that the first has.
     """
 
     groups: list[str] = field(default_factory=list[str])
+    studies: list[str] = field(default_factory=list[str])
+    rows: list[str] = field(default_factory=list[str])
     inputs: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     texts: dict[str, int] = field(default_factory=dict[str, int])
+    sharing: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.groups or self.inputs)
+        return bool(self.groups or self.studies or self.rows or self.inputs)
+
+    def __add__(self, other: Leakage) -> Leakage:
+        texts = {name: self.texts.get(name, 0) + other.texts.get(name, 0) for name in self.texts | other.texts}
+        return Leakage(
+            sorted({*self.groups, *other.groups}),
+            sorted({*self.studies, *other.studies}),
+            self.rows + other.rows,
+            self.inputs + other.inputs,
+            texts,
+            self.sharing + other.sharing,
+        )
 
     def __str__(self) -> str:
         parts: list[str] = []
         if self.groups:
-            parts.append(f"{len(self.groups)} groups lie in two splits (such as '{self.groups[0]}')")
+            parts.append(f"{len(self.groups):,} groups lie on both sides (such as '{self.groups[0]}')")
+        if self.studies:
+            parts.append(f"{len(self.studies):,} studies lie on both sides")
+        if self.rows:
+            parts.append(f"{len(self.rows):,} rows lie on both sides (such as '{self.rows[0]}')")
         if self.inputs:
             one, other, name = self.inputs[0]
-            parts.append(
-                f"{len(self.inputs)} pairs across splits have a near-identical {name} (such as {one}, {other})"
-            )
+            parts.append(f"{len(self.inputs):,} pairs have a near-identical {name} (such as {one}, {other})")
         return " and ".join(parts) or "nothing leaks"
 
 
 def check_leakage(table: PairTable, allow: bool = False) -> Leakage:
-    """Look for what the splits of a table share.
+    """Look for what the splits of a table share; ``texts`` counts rows outside ``train`` that repeat one of train.
 
     Near-identical inputs are found by the fingerprints that ``ingest`` wrote.
 
     Raises:
-        InputError: where groups or inputs are shared and ``allow`` is false.
+        InputError: where anything but a text is shared and ``allow`` is false.
     """
-    used = table.where_split("train", "val", "test")
-    leakage = Leakage(_shared_groups(used), _shared_inputs(used), _shared_texts(used))
+    splits = [split for split in ("train", "val", "test") if (table.splits == split).any()]
+    parts = {split: table.where_split(split) for split in splits}
+    leakage = Leakage()
+    for one, other in combinations(splits, 2):
+        shared = check_tables(parts[one], parts[other])
+        leakage += shared if one == "train" else replace(shared, texts={})
     if leakage and not allow:
         raise InputError(
             f"{table.where} leaks between splits: {leakage}; split by group, or add --allow-leakage and every "
             "table will say so."
         )
     return leakage
+
+
+def check_tables(left: PairTable, right: PairTable) -> Leakage:
+    """Look for what two tables share, such as the one trained on and the one tested on; splits play no part."""
+    groups = set(left.groups.tolist())
+    return Leakage(
+        groups=sorted(groups & set(right.groups.tolist())),
+        studies=_shared_studies(left, right),
+        rows=_shared_rows(left, right),
+        inputs=_shared_inputs(left, right),
+        texts=_shared_texts(left, right),
+        sharing=sum(group in groups for group in right.groups.tolist()),
+    )
 
 
 def fingerprints(sample: Sample) -> dict[str, bytes]:
@@ -97,62 +137,83 @@ def _fingerprint(value: torch.Tensor) -> bytes:
     return hashlib.sha256(value.contiguous().numpy().tobytes()).digest()
 
 
-def _shared_groups(table: PairTable) -> list[str]:
-    splits_of: dict[str, set[str]] = {}
-    for group, split in zip(table.groups.tolist(), table.splits.tolist(), strict=True):
-        splits_of.setdefault(group, set()).add(split)
-    return sorted(group for group, splits in splits_of.items() if len(splits) > 1)
+def _shared_studies(left: PairTable, right: PairTable) -> list[str]:
+    if "study" not in left.columns or "study" not in right.columns:
+        return []
+    return sorted(set(left.column("study")) & set(right.column("study")) - {None, ""})
 
 
-def _shared_inputs(table: PairTable) -> list[tuple[str, str, str]]:
+def _shared_rows(left: PairTable, right: PairTable) -> list[str]:
+    """Ids of rows of ``right`` whose id, or whose file (with its place inside the file), a row of ``left`` has."""
+    ids = set(left.ids)
+    shared = [identity in ids for identity in right.ids]
+    for name in _both(left, right):
+        if not (_is_text(left, name) or _is_text(right, name)):
+            known = set(_references(left, name)) - {None}
+            shared = [was or value in known for was, value in zip(shared, _references(right, name), strict=True)]
+    return [identity for identity, is_shared in zip(right.ids, shared, strict=True) if is_shared]
+
+
+def _references(table: PairTable, name: str) -> list[tuple[Any, ...] | None]:
+    """(N,) for each row what its columns of a modality say; ``None`` where it lacks the modality."""
+    columns = [table.column(column) for column in table.info.modalities[name]]
+    return [None if None in values else values for values in zip(*columns, strict=True)]
+
+
+def _shared_inputs(left: PairTable, right: PairTable) -> list[tuple[str, str, str]]:
     shared: list[tuple[str, str, str]] = []
-    splits, ids = table.splits, table.ids
-    for name in table.modalities:
+    for name in _both(left, right):
         column = f"fingerprint_{name}"
-        if column not in table.columns:
-            continue
-        prints: list[bytes | None] = table.column(column)
-        for one, other in combinations(sorted(set(splits.tolist())), 2):
-            left, right = (
-                [int(row) for row in np.flatnonzero(splits == split) if prints[row] is not None]
-                for split in (one, other)
-            )
-            shared += [(ids[left[a]], ids[right[b]], name) for a, b in _near(prints, left, right)]
+        if column in left.columns and column in right.columns:
+            ids, other_ids = left.ids, right.ids
+            near = _near(left.column(column), right.column(column))
+            shared += [(ids[one], other_ids[other], name) for one, other in near]
     return shared
 
 
-def _near(prints: list[Any], left: list[int], right: list[int]) -> list[tuple[int, int]]:
+def _both(left: PairTable, right: PairTable) -> list[str]:
+    return [name for name in left.modalities if name in right.modalities]
+
+
+def _near(left: list[bytes | None], right: list[bytes | None]) -> Iterator[tuple[int, int]]:
     """Positions in ``left`` and ``right`` whose fingerprints are near-identical."""
-    hashes = {prints[row]: position for position, row in enumerate(right) if len(prints[row]) != _SIDE**2}
-    found = [(position, hashes[prints[row]]) for position, row in enumerate(left) if prints[row] in hashes]
-    lefts = [position for position, row in enumerate(left) if len(prints[row]) == _SIDE**2]
-    rights = [position for position, row in enumerate(right) if len(prints[row]) == _SIDE**2]
-    if lefts and rights:
-        gallery = _unit(prints, [right[position] for position in rights])
-        for start in range(0, len(lefts), 1024):
-            block = lefts[start : start + 1024]
-            similarity = _unit(prints, [left[position] for position in block]) @ gallery.T
-            found += [(block[a], rights[b]) for a, b in np.argwhere(similarity > NEAR_IDENTICAL)]
-    return found
+    hashes = {value: row for row, value in enumerate(right) if value is not None and len(value) != _SIDE**2}
+    yield from ((row, hashes[value]) for row, value in enumerate(left) if value in hashes)
+    (lefts, queries), (rights, gallery) = _thumbnails(left), _thumbnails(right)
+    # Both sides in blocks: the products of two large collections would not fit the memory.
+    for rows in range(0, len(lefts), _BLOCK):
+        for columns in range(0, len(rights), _BLOCK):
+            similarity = queries[rows : rows + _BLOCK] @ gallery[columns : columns + _BLOCK].T
+            for one, other in np.argwhere(similarity > NEAR_IDENTICAL):
+                yield lefts[rows + int(one)], rights[columns + int(other)]
 
 
-def _unit(prints: list[Any], rows: list[int]) -> NDArray[np.float32]:
-    stacked = np.stack([np.frombuffer(prints[row], dtype=np.int8) for row in rows]).astype(np.float32)
+def _thumbnails(prints: list[bytes | None]) -> tuple[list[int], NDArray[np.float32]]:
+    """The rows that have a thumbnail, and those as unit vectors (n, 576)."""
+    rows = [row for row, value in enumerate(prints) if value is not None and len(value) == _SIDE**2]
+    stacked = np.zeros((len(rows), _SIDE**2), dtype=np.float32)
+    for place, row in enumerate(rows):
+        stacked[place] = np.frombuffer(prints[row] or b"", dtype=np.int8)
     stacked -= stacked.mean(axis=1, keepdims=True)
-    return stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
+    return rows, stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
 
 
-def _shared_texts(table: PairTable) -> dict[str, int]:
+def _shared_texts(left: PairTable, right: PairTable) -> dict[str, int]:
     shared: dict[str, int] = {}
-    train = table.splits == "train"
-    for name, columns in table.info.modalities.items():
-        values = table.column(columns[0])
-        # A column of paths is no text: a text modality has no fingerprint.
-        if len(columns) == 1 and f"fingerprint_{name}" not in table.columns and any(isinstance(v, str) for v in values):
-            known = {_normal(value) for value, flag in zip(values, train, strict=True) if flag and value}
-            others = [value for value, flag in zip(values, train, strict=True) if not flag and value]
-            shared[name] = sum(_normal(value) in known for value in others)
+    for name in _both(left, right):
+        if _is_text(left, name) and _is_text(right, name):
+            values, others = (table.column(table.info.modalities[name][0]) for table in (left, right))
+            known = {_normal(value) for value in values if value}
+            shared[name] = sum(bool(value) and _normal(value) in known for value in others)
     return shared
+
+
+def _is_text(table: PairTable, name: str) -> bool:
+    """Whether a modality lies in the table as it is: texts have no fingerprint, and not all end like a file's name."""
+    columns = table.info.modalities[name]
+    if len(columns) > 1 or f"fingerprint_{name}" in table.columns:
+        return False
+    return not all(_FILE_NAME.search(value) for value in table.column(columns[0]) if isinstance(value, str))
 
 
 def _normal(text: str) -> str:

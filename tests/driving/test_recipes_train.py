@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,8 @@ import pytest
 
 from plait.pairs.table import PairTable
 from plait.recipes import read_recipe
-from plait.training.pretrain import pretrain
 from plait_driving.cli import app
+from tests.recipe_trains import assert_two_steps_train
 
 ROWS = 4
 RECIPES = sorted(path.stem for path in app.recipes.glob("*.yaml"))
@@ -28,13 +26,4 @@ def few(table: PairTable) -> PairTable:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_and_every_loss_of_it_has_something_to_say(name: str, few: PairTable, tmp_path: Path) -> None:
     recipe = read_recipe(name, app, SMALL)
-    pretrain(recipe, app, few, tmp_path / "run", max_steps=2, log_every=1)
-    first, second = (json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines())
-    for step in (first, second):
-        assert step["refused"] == 0
-        assert math.isfinite(step["loss"])
-    kinds = {objective["kind"] for objective in recipe.objectives}
-    losses = {key: value for key, value in second.items() if key.split("/")[0] in kinds}
-    assert {key.split("/")[0] for key in losses} == kinds
-    assert all(math.isfinite(loss) and loss != 0.0 for loss in losses.values()), losses
-    assert second["gradient_norm"] > 0.0
+    assert_two_steps_train(recipe, app, few, tmp_path / "run")

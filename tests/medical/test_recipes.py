@@ -7,7 +7,7 @@ import re
 import pytest
 
 from plait.recipes import read_recipe
-from plait_medical import app
+from plait_medical.cli import app
 
 RECIPES = sorted(path.stem for path in app.recipes.glob("*.yaml"))
 

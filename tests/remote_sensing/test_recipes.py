@@ -13,7 +13,7 @@ from plait.recipes import build_model, read_recipe
 from plait.subjects import ModelSubject
 from plait.training.pretrain import pretrain
 from plait.training.run_folder import read_run
-from plait_remote_sensing import app
+from plait_remote_sensing.cli import app
 
 RECIPES = ["sar_optical_intermediate", "sar_optical_late"]
 """Those that are for use; test_recipes_train.py trains all the others two steps."""

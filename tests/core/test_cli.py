@@ -169,6 +169,24 @@ def test_measuring_on_trained_rows_fails_loudly(plait: Command, toy_pairs: Path,
     assert "LEAKAGE ALLOWED" in (tmp_path / "e" / "report.html").read_text()
 
 
+def test_what_two_tables_share_is_told_and_exits_with_1(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
+    table = PairTable.read(toy_pairs)
+    train, val, mixed = tmp_path / "train.parquet", tmp_path / "val.parquet", tmp_path / "mixed.parquet"
+    table.where_split("train").write(train)
+    table.where_split("val").write(val)
+    table.take([*np.flatnonzero(table.splits == "val"), int(np.flatnonzero(table.splits == "train")[0])]).write(mixed)
+    assert plait("toy", "check-leakage", toy_pairs)[:2] == (0, f"the splits of {toy_pairs}: nothing leaks\n")
+    assert plait("toy", "check-leakage", train, val)[0] == 0
+    code, said, _ = plait("toy", "check-leakage", train, mixed)
+    assert code == 1
+    assert "groups on both sides: 1 (" in said
+    assert "rows on both sides: 1 (" in said
+    assert "1 of its 65 rows (1.5%) belong to a group of" in said
+    code, said, _ = plait("toy", "check-leakage", train, mixed, "--json")
+    assert code == 1
+    assert json.loads(said)["sharing"] == 1
+
+
 def test_output_may_be_cut_off() -> None:
     """As `plait systems | head -1` does."""
     command = f"{sys.executable} -m plait.cli systems | head -1"

@@ -67,15 +67,15 @@ class Leakage:
     def __str__(self) -> str:
         parts: list[str] = []
         if self.groups:
-            parts.append(f"{len(self.groups):,} groups lie on both sides (such as '{self.groups[0]}')")
+            parts.append(f"groups on both sides: {len(self.groups):,} (such as '{self.groups[0]}')")
         if self.studies:
-            parts.append(f"{len(self.studies):,} studies lie on both sides")
+            parts.append(f"studies on both sides: {len(self.studies):,}")
         if self.rows:
-            parts.append(f"{len(self.rows):,} rows lie on both sides (such as '{self.rows[0]}')")
+            parts.append(f"rows on both sides: {len(self.rows):,} (such as '{self.rows[0]}')")
         if self.inputs:
             one, other, name = self.inputs[0]
-            parts.append(f"{len(self.inputs):,} pairs have a near-identical {name} (such as {one}, {other})")
-        return " and ".join(parts) or "nothing leaks"
+            parts.append(f"pairs of near-identical inputs: {len(self.inputs):,} (such as {name}, {one} and {other})")
+        return ", ".join(parts) or "nothing leaks"
 
 
 def check_leakage(table: PairTable, allow: bool = False) -> Leakage:

@@ -127,6 +127,11 @@ def test_a_file_with_its_place_inside_is_what_a_row_shares() -> None:
     assert not check_tables(one, other)
     again = PairTable.from_rows([rows[3] | {"tile": 0}], info)
     assert check_tables(one, again).rows == ["r3"]
+    patches = PairTable.from_rows([row | {"tile": 0, "id": f"p{i}"} for i, row in enumerate(rows[2:])], info)
+    assert check_tables(patches, again).rows == [], "places inside one file are no rows of their own"
+    bands = [row | {"scene": ["b2.tif", f"b{row['tile']}.tif"]} for row in (rows[0], rows[3] | {"id": "n"})]
+    assert not check_tables(PairTable.from_rows(bands[:1], info), PairTable.from_rows(bands[1:], info))
+    assert check_tables(PairTable.from_rows(bands[:1], info), PairTable.from_rows([bands[0] | {"id": "n"}], info)).rows
 
 
 def test_studies_are_shared_where_both_tables_know_them() -> None:

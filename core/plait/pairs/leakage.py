@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -91,7 +92,8 @@ def check_leakage(table: PairTable, allow: bool = False) -> Leakage:
     leakage = Leakage()
     for one, other in combinations(splits, 2):
         shared = check_tables(parts[one], parts[other])
-        leakage += shared if one == "train" else replace(shared, texts={})
+        # Ids are unique in a table, and a large scene may lie on both sides of a line that its groups respect.
+        leakage += replace(shared, rows=[], texts=shared.texts if one == "train" else {})
     if leakage and not allow:
         raise InputError(
             f"{table.where} leaks between splits: {leakage}; split by group, or add --allow-leakage and every "
@@ -144,20 +146,29 @@ def _shared_studies(left: PairTable, right: PairTable) -> list[str]:
 
 
 def _shared_rows(left: PairTable, right: PairTable) -> list[str]:
-    """Ids of rows of ``right`` whose id, or whose file (with its place inside the file), a row of ``left`` has."""
+    """Ids of rows of ``right`` whose id, or whose own file, a row of ``left`` has."""
     ids = set(left.ids)
     shared = [identity in ids for identity in right.ids]
     for name in _both(left, right):
         if not (_is_text(left, name) or _is_text(right, name)):
-            known = set(_references(left, name)) - {None}
-            shared = [was or value in known for was, value in zip(shared, _references(right, name), strict=True)]
+            known = set(_own_files(left, name)) - {None}
+            shared = [was or value in known for was, value in zip(shared, _own_files(right, name), strict=True)]
     return [identity for identity, is_shared in zip(right.ids, shared, strict=True) if is_shared]
 
 
-def _references(table: PairTable, name: str) -> list[tuple[Any, ...] | None]:
-    """(N,) for each row what its columns of a modality say; ``None`` where it lacks the modality."""
-    columns = [table.column(column) for column in table.info.modalities[name]]
-    return [None if None in values else values for values in zip(*columns, strict=True)]
+def _own_files(table: PairTable, name: str) -> list[tuple[Any, ...] | None]:
+    """(N,) what the columns of a modality say; ``None`` where they are empty, or say the same of another row too.
+
+    Rows that are places inside one file, such as the patches of a scene, have none of their own.
+    """
+    columns = [map(_hashable, table.column(column)) for column in table.info.modalities[name]]
+    values = list(zip(*columns, strict=True))
+    counts = Counter(values)
+    return [None if None in value or counts[value] > 1 else value for value in values]
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _shared_inputs(left: PairTable, right: PairTable) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ from plait.errors import InputError
 from plait.evaluation.measurement import Measurement
 from plait.objectives.objective import Objective
 from plait.pairs.dataset import Augment, Loader
+from plait.pairs.examine import Examine
 from plait.pairs.layout import Layout
 from plait.subjects import Subject
 
@@ -68,6 +69,7 @@ class App:
         pictures: ``pictures(subject, folder)`` draws what only this domain can show.
         encoders, objectives: kinds that the app adds to the core's allow-lists.
         packages: import name to the command that installs it, for ``plait doctor``.
+        examine: what ``ingest`` reads a row with, where there is more to find out than whether the loader reads it.
     """
 
     name: str
@@ -85,6 +87,7 @@ class App:
     encoders: Mapping[str, type[Encoder]] = field(default_factory=dict[str, type[Encoder]])
     objectives: Mapping[str, type[Objective]] = field(default_factory=dict[str, type[Objective]])
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
+    examine: Examine | None = None
 
 
 def app_names() -> list[str]:

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("plait: interrupted; a run goes on with --resume.", file=sys.stderr)
+        print("plait: interrupted; a run goes on with --resume, an ingest with the same command.", file=sys.stderr)
         return 130
 
 
@@ -102,6 +102,7 @@ def _verbs(verbs: Subparsers) -> None:
     ingest.add_argument("--out", type=Path, required=True, help="the pair table to write (.parquet)")
     ingest.add_argument("--val", type=float, default=0.2, help="validation share where the data have no split (0.2)")
     ingest.add_argument("--seed", type=int, default=0, help="of that split (0)")
+    ingest.add_argument("--workers", type=int, help="processes that read rows (one a processor); 0: in this one")
     _leakage(ingest)
 
     pretrain = add_verb(verbs, "pretrain", "train a recipe on pairs; one flag changes the hardware, none the recipe")
@@ -120,6 +121,7 @@ def _verbs(verbs: Subparsers) -> None:
     evaluate.add_argument("--pairs", type=Path, required=True, help="the pair table")
     evaluate.add_argument("--out", type=Path, required=True, help="folder for results.json and report.html")
     _leakage(evaluate)
+    _cache(evaluate)
 
     compare = add_verb(verbs, "compare", "the table a paper needs: recipes x seeds, baselines, intervals, paired tests")
     compare.add_argument("recipes", metavar="RECIPE", nargs="+", help="names or paths")
@@ -133,6 +135,7 @@ def _verbs(verbs: Subparsers) -> None:
     embed.add_argument("run", metavar="RUN", type=Path, help="the run folder")
     embed.add_argument("--pairs", type=Path, required=True, help="the pair table")
     embed.add_argument("--out", type=Path, required=True, help="the Parquet file to write")
+    _cache(embed)
 
     check = add_verb(
         verbs, "check-leakage", "tell what two pair tables share, or the splits of one; exits with 1 if any"
@@ -151,6 +154,7 @@ def _verbs(verbs: Subparsers) -> None:
                        help="far from their prototype where data are plenty, near where scarce (far)")  # fmt: skip
     prune.add_argument("--prototypes", type=int, default=20, help="clusters (20)")
     prune.add_argument("--seed", type=int, default=0, help="of the clusters (0)")
+    _cache(prune)
 
 
 def add_verb(verbs: Subparsers, name: str, about: str) -> argparse.ArgumentParser:
@@ -176,6 +180,11 @@ def _hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", default="auto", help="any of Lightning Fabric's (auto)")
     parser.add_argument("--precision", default="32-true", help="for example bf16-mixed (32-true)")
     parser.add_argument("--workers", type=int, default=0, help="loader processes a device (0)")
+    _cache(parser)
+
+
+def _cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", metavar="DIR", type=Path, help="keep what was read and made small, for later runs")
 
 
 if __name__ == "__main__":

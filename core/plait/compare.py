@@ -17,7 +17,7 @@ from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.statistics import Difference, holm, paired_difference, summarise
 from plait.pairs.leakage import check_leakage
 from plait.pairs.table import PairTable
-from plait.recipes import Recipe, build_model
+from plait.recipes import Recipe, build_loader, build_model
 from plait.subjects import ModelSubject, RawSubject, Subject
 from plait.training.pretrain import Hardware, fit_encoders, pretrain
 from plait.training.run_folder import INFO, read_run
@@ -80,7 +80,7 @@ def compare(
         InputError: where the table leaks between its splits, or no task of the app fits it.
     """
     check_leakage(table, allow_leakage)
-    pool, runs = _Pool(app, table), list[Path]()
+    pool, runs = _Pool(app, table, hardware.cache if hardware else None), list[Path]()
     for recipe in recipes:
         for seed in range(seeds):
             run = out / "runs" / f"{recipe.name}-seed{seed}"
@@ -92,15 +92,17 @@ def compare(
     return pool.comparison(runs)
 
 
-def evaluate(app: App, run: Path, table: PairTable, *, allow_leakage: bool = False) -> Comparison:
-    """Measure one run beside its random twin and the raw features.
+def evaluate(
+    app: App, run: Path, table: PairTable, *, allow_leakage: bool = False, cache: Path | None = None
+) -> Comparison:
+    """Measure one run beside its random twin and the raw features; ``cache`` as `Hardware` has it.
 
     Raises:
         InputError: as for `compare`, and where ``run`` is not a sound run folder.
     """
     leakage = check_leakage(table, allow_leakage)
     _, recipe, info = read_run(run, app)
-    pool = _Pool(app, table)
+    pool = _Pool(app, table, cache)
     pool.add_run(run, recipe.name, info.seed)
     pool.add_raw()
     comparison = pool.comparison([run])
@@ -119,8 +121,8 @@ def evaluate(app: App, run: Path, table: PairTable, *, allow_leakage: bool = Fal
 class _Pool:
     """Measurements by subject and seed, as they come in."""
 
-    def __init__(self, app: App, table: PairTable) -> None:
-        self.app, self.table = app, table
+    def __init__(self, app: App, table: PairTable, cache: Path | None) -> None:
+        self.app, self.table, self.cache = app, table, cache
         self.measured: dict[str, dict[Key, list[Measurement]]] = {}
         self.seeds: dict[str, list[int | None]] = {}
         self.trained: dict[str, str] = {}
@@ -130,7 +132,7 @@ class _Pool:
     def add_run(self, run: Path, name: str, seed: int) -> None:
         """Measure a run and its twin: the same recipe and seed before the first step."""
         model, recipe, _ = read_run(run, self.app)
-        loader = self.app.loader(**recipe.data)
+        loader = build_loader(self.app, recipe.data, self.table, self.cache)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.trained[name] = f"{name} (random init)"
         self._measure(ModelSubject(name, model, loader, self.table, device=device), seed)
@@ -141,7 +143,7 @@ class _Pool:
 
     def add_raw(self) -> None:
         """Measure the raw features, once, as the app loads by default: neither seed nor recipe enters them."""
-        self._measure(RawSubject(self.app.raw, self.app.loader(), self.table), None)
+        self._measure(RawSubject(self.app.raw, build_loader(self.app, {}, self.table, self.cache), self.table), None)
 
     def comparison(self, runs: list[Path]) -> Comparison:
         if not any(self.measured.values()):

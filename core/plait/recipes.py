@@ -7,6 +7,7 @@ app's); it can build no other class, and every key is checked against the constr
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ from plait.pairs.dataset import Augment, Loader
 from plait.pairs.pairing import PAIRINGS, Pairing
 from plait.pairs.samplers import SAMPLERS, Draw, StepSampler
 from plait.pairs.table import PairTable
+from plait.progress import warn
 
 type Spec = dict[str, Any]
 """A mapping with a ``kind`` from an allow-list; its other keys are the kind's keyword arguments."""
@@ -195,7 +197,7 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
     return Recipe(
         name=top["name"],
         about=top["about"],
-        data=complete(domain.loader, top["data"], f"{where}, data"),
+        data=complete(domain.loader, top["data"], f"{where}, data", given=("cache",)),  # where it lies is no recipe's
         augment=complete(domain.augment, top["augment"], f"{where}, augment"),
         pairing=complete_kind(PAIRINGS, top["pairing"], f"{where}, pairing"),
         batches=complete_kind(SAMPLERS, top["batches"], f"{where}, batches", given=("table", "draw")),
@@ -204,6 +206,32 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
         teacher=TeacherSection(**complete(TeacherSection, top["teacher"], f"{where}, teacher")),
         optimisation=Optimisation(**complete(Optimisation, top["optimisation"], f"{where}, optimisation")),
     )
+
+
+def build_loader(domain: Domain, data: Spec, table: PairTable, cache: Path | None = None) -> Loader:
+    """Make the loader of a recipe's ``data`` section.
+
+    Args:
+        domain: the app.
+        data: the section.
+        table: what will be read.
+        cache: folder for what the loader has read and made small before; how large it can grow is said.
+
+    Raises:
+        InputError: for a folder where the domain's loader keeps nothing.
+    """
+    if cache is None:
+        return domain.loader(**data)
+    if "cache" not in inspect.signature(domain.loader).parameters:
+        raise InputError(f"{domain.name} keeps nothing of what it reads: leave out --cache.")
+    loader = domain.loader(**data, cache=str(cache))
+    _say_once(f"{cache} will hold up to {cast(Any, loader).cache_bytes(table) / 1e6:,.1f} MB of {table.where}.")
+    return loader
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    warn(text)
 
 
 def build_model(recipe: Recipe, domain: Domain) -> Model:

@@ -20,25 +20,38 @@ from plait.apps import App, app_names, load_app
 from plait.errors import InputError
 from plait.pairs import ingest as ingesting
 from plait.pairs import leakage
+from plait.pairs.ingest_report import IngestReport
 from plait.pairs.table import PairTable
+from plait.pairs.workers import processors
 from plait.progress import progress
-from plait.recipes import Optimisation, read_recipe
+from plait.recipes import Optimisation, build_loader, read_recipe
 
 if TYPE_CHECKING:
     from plait.compare import Comparison
+    from plait.subjects import ModelSubject
 
 
-def ingest(app: str, layout: str, root: Path, out: Path, val: float, seed: int, allow_leakage: bool) -> int:
+def ingest(
+    app: str, layout: str, root: Path, out: Path, val: float, seed: int, allow_leakage: bool, workers: int | None
+) -> int:
     """Read a data set's own layout and write the pair table and the ingest report."""
     domain = load_app(app)
-    print(run_ingest(domain, layout, root, out, val, seed, allow_leakage))
+    workers = processors() if workers is None else workers
+    print(run_ingest(domain, layout, root, out, val, seed, allow_leakage, workers))
     print(f"wrote {out} and {out.with_suffix('.ingest.json')}")
     return 0
 
 
 def run_ingest(
-    app: App, layout: str, root: Path, out: Path, val: float = 0.2, seed: int = 0, allow_leakage: bool = False
-) -> ingesting.IngestReport:
+    app: App,
+    layout: str,
+    root: Path,
+    out: Path,
+    val: float = 0.2,
+    seed: int = 0,
+    allow_leakage: bool = False,
+    workers: int = 0,
+) -> IngestReport:
     """Ingest with a progress bar; raises `InputError` for a layout that the app does not know."""
     if layout not in app.layouts:
         known = "; ".join(f"{known.name} ({known.about})" for known in app.layouts.values())
@@ -46,7 +59,8 @@ def run_ingest(
     with progress(f"ingest {layout}", 0) as advance:
         return ingesting.ingest(
             app.name, app.layouts[layout], root, out, app.loader(),
-            val=val, seed=seed, allow_leakage=allow_leakage, advance=advance,
+            examine=app.examine, val=val, seed=seed, allow_leakage=allow_leakage,
+            workers=workers, advance=advance,
         )  # fmt: skip
 
 
@@ -76,12 +90,12 @@ def pretrain(
     return 0
 
 
-def evaluate(app: str, run: Path, pairs: Path, out: Path, allow_leakage: bool) -> int:
+def evaluate(app: str, run: Path, pairs: Path, out: Path, allow_leakage: bool, cache: Path | None) -> int:
     """Measure a run on the domain's tasks."""
     from plait import compare as comparing
 
     domain = load_app(app)
-    comparison = comparing.evaluate(domain, run, _table(app, pairs), allow_leakage=allow_leakage)
+    comparison = comparing.evaluate(domain, run, _table(app, pairs), allow_leakage=allow_leakage, cache=cache)
     return _show(domain, comparison, out, f"{domain.title}: {run.name}")
 
 
@@ -107,14 +121,11 @@ def compare(
     return _show(domain, comparison, out, f"{domain.title}: {', '.join(recipes)}")
 
 
-def embed(app: str, run: Path, pairs: Path, out: Path) -> int:
+def embed(app: str, run: Path, pairs: Path, out: Path, cache: Path | None) -> int:
     """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it."""
-    from plait.subjects import ModelSubject
-    from plait.training.run_folder import read_run
-
-    domain, table = load_app(app), _table(app, pairs)
-    model, recipe, _ = read_run(run, domain)
-    subject = ModelSubject(recipe.name, model, domain.loader(**recipe.data), table)
+    table = _table(app, pairs)
+    subject = _subject(app, run, table, cache)
+    model = subject.model
     columns: dict[str, Any] = {name: table.data[name] for name in ("id", "group", "split")}
     for name in model.encoders:
         rows = subject.embeddings(name)
@@ -157,6 +168,7 @@ def prune(
     keep: Literal["far", "near"],
     prototypes: int,
     seed: int,
+    cache: Path | None,
 ) -> int:
     """Write a pair table with the training rows that are worth it; other splits, and rows without it, stay whole."""
     from plait import pruning
@@ -167,7 +179,9 @@ def prune(
     model, recipe, _ = read_run(run, domain)
     if modality not in model.encoders:
         raise InputError(f"{run} has no modality '{modality}': it has {', '.join(model.encoders)}.")
-    embeddings = ModelSubject(recipe.name, model, domain.loader(**recipe.data), table).embeddings(modality)
+    embeddings = ModelSubject(recipe.name, model, build_loader(domain, recipe.data, table, cache), table).embeddings(
+        modality
+    )
     asked = np.flatnonzero((table.splits == "train") & np.isfinite(embeddings).all(axis=1))
     distances, clusters = pruning.prototype_distances(embeddings[asked], prototypes, seed)
     kept = asked[pruning.prune(distances, clusters, share, keep)]
@@ -208,6 +222,15 @@ def show_recipe(name: str) -> int:
         )
     print(known[name].read_text(encoding="utf-8"), end="")
     return 0
+
+
+def _subject(app: str, run: Path, table: PairTable, cache: Path | None) -> ModelSubject:
+    from plait.subjects import ModelSubject
+    from plait.training.run_folder import read_run
+
+    domain = load_app(app)
+    model, recipe, _ = read_run(run, domain)
+    return ModelSubject(recipe.name, model, build_loader(domain, recipe.data, table, cache), table)
 
 
 def _table(app: str, pairs: Path) -> PairTable:

@@ -122,12 +122,12 @@ def test_two_tables_share_what_both_have() -> None:
 
 def test_a_file_with_its_place_inside_is_what_a_row_shares() -> None:
     info = TableInfo("toy", "t", "/", {"image": ("scene", "tile")}, "us", "CC0")
-    rows = [{"id": f"r{i}", "group": f"g{i}", "split": "train", "scene": "s.tif", "tile": i // 2} for i in range(4)]
+    rows = [{"id": f"r{i}", "group": f"g{i}", "split": "train", "scene": "s.tif", "tile": i} for i in range(4)]
     one, other = PairTable.from_rows(rows[:2], info), PairTable.from_rows(rows[2:], info)
     assert not check_tables(one, other)
-    again = PairTable.from_rows([rows[3] | {"tile": 0}], info)
+    again = PairTable.from_rows([rows[3] | {"tile": 1}], info)
     assert check_tables(one, again).rows == ["r3"]
-    patches = PairTable.from_rows([row | {"tile": 0, "id": f"p{i}"} for i, row in enumerate(rows[2:])], info)
+    patches = PairTable.from_rows([row | {"tile": 1, "id": f"p{i}"} for i, row in enumerate(rows[2:])], info)
     assert check_tables(patches, again).rows == [], "places inside one file are no rows of their own"
     bands = [row | {"scene": ["b2.tif", f"b{row['tile']}.tif"]} for row in (rows[0], rows[3] | {"id": "n"})]
     assert not check_tables(PairTable.from_rows(bands[:1], info), PairTable.from_rows(bands[1:], info))

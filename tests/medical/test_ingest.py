@@ -1,231 +1,177 @@
-"""Each layout's folder becomes rows; what is wrong is counted and named, and nothing of the report is told."""
+"""Every layout through the driver: one bad file never stops it, and nothing of a report or a header is told."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
+import gzip
+import random
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from plait.errors import InputError
 from plait.pairs.ingest import ingest
-from plait.pairs.layout import Row
+from plait.pairs.layout import Remark, Row
 from plait.pairs.table import PairTable
 from plait_medical.ingest import LAYOUTS
-from plait_medical.ingest.iu_xray import LABELS
+from plait_medical.ingest.iu_xray import LABELS as IU_LABELS
+from plait_medical.ingest.tables import csv_columns, csv_lines, day, label, read_text, years
 from plait_medical.load import Loader
+from tests.medical.folders import POINTER, SECRET, draw, read, table, write
 
-SECRET = "Cardiomegaly in Mrs Doe."
-
-
-def read(name: str, root: Path) -> tuple[list[Row], Counter[tuple[str, str]]]:
-    refused: Counter[tuple[str, str]] = Counter()
-    rows = list(LAYOUTS[name].read(root, lambda what, cause: refused.update([(what, cause)])))
-    return rows, refused
+# --- tables -----------------------------------------------------------------------------------------------------
 
 
-def draw(path: Path, seed: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (20, 24), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
+def lines(path: Path, *needed: str) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[str, str]]]:
+    told: list[tuple[str, str]] = []
+    return list(csv_lines(path, needed, lambda what, cause: told.append((what, cause)))), told
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def test_lines_are_numbered_as_an_editor_does_and_short_ones_are_filled(tmp_path):
+    write(tmp_path / "t.csv", '## a licence, in a comment\na,b\n1,"two\nlines"\n\n3\n,\n5,6,\n')
+    assert csv_columns(tmp_path / "t.csv") == ["a", "b"]
+    read, told = lines(tmp_path / "t.csv", "a", "b")
+    assert read == [(3, {"a": "1", "b": "two\nlines"}), (6, {"a": "3", "b": ""}), (8, {"a": "5", "b": "6"})]
+    assert not told
 
 
-# --- IU X-ray ---------------------------------------------------------------------------------------------------
-
-
-def iu_folder(root: Path, reports: list[dict[str, object]], **labels: str) -> None:
-    write(root / "reports.jsonl", "".join(json.dumps(report) + "\n" for report in reports))
-    with (root / "studies.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["uid", "split", "primary_image", *LABELS])
-        writer.writeheader()
-        for report in reports:
-            row = dict.fromkeys(LABELS, "0") | labels
-            writer.writerow(
-                {"uid": report["uid"], "split": "train", "primary_image": f"images/{report['uid']}.png"} | row
-            )
-
-
-def test_a_report_is_its_findings_and_its_impression(tmp_path):
-    sections = {"indication": "Pain", "comparison": "None.", "findings": "Clear \n lungs.", "impression": "Normal."}
-    iu_folder(
-        tmp_path,
-        [
-            {"uid": "1", **sections},
-            {"uid": "2", **sections, "findings": ""},
-            {"uid": "3", **sections, "findings": " ", "impression": ""},
-        ],
-    )
-    rows, refused = read("iu-xray", tmp_path)
-    assert [row["report"] for row in rows] == ["Clear lungs. Normal.", "Normal.", None]
-    assert rows[0]["indication"] == "Pain"
-    assert rows[1]["findings"] is None
-    assert rows[2]["image"] == "images/3.png"  # the film is kept
-    assert refused == {("study 3", "the report is empty; the film is kept without it"): 1}
-
-
-def test_labels_are_known_or_unknown(tmp_path):
-    iu_folder(
-        tmp_path, [{"uid": "1", "findings": "a"}], cardiomegaly="1", opacity="", granuloma="-1", nodule_mass="1.0"
-    )
-    row = read("iu-xray", tmp_path)[0][0]
-    assert [row[f"label_{name}"] for name in ("cardiomegaly", "opacity", "granuloma", "nodule_mass")] == [
-        1,
-        None,
-        None,
-        1,
-    ]
-    iu_folder(tmp_path, [{"uid": "1", "findings": "a"}], cardiomegaly="perhaps")
-    with pytest.raises(InputError, match=r"studies\.csv, line 2, column 'cardiomegaly': 'perhaps'"):
-        read("iu-xray", tmp_path)
-
-
-def test_another_folder_is_not_taken_for_iu_xray(tmp_path):
-    with pytest.raises(InputError, match=r"reports\.jsonl is missing"):
-        read("iu-xray", tmp_path)
-    write(tmp_path / "reports.jsonl", '{"uid": "1"}\nnot json\n')
-    with pytest.raises(InputError, match=r"reports\.jsonl, line 2"):
-        read("iu-xray", tmp_path)
-    write(tmp_path / "reports.jsonl", '{"uid": "1"}\n')
-    write(tmp_path / "studies.csv", "uid,split\n1,train\n")
-    with pytest.raises(InputError, match=r"studies\.csv lacks the column 'primary_image' \(it has uid, split\)"):
-        read("iu-xray", tmp_path)
-
-
-@pytest.mark.real
-def test_the_real_iu_xray_has_the_counts_of_its_readme(shared_data: Path):
-    rows, refused = read("iu-xray", shared_data / "medical" / "iu_xray")
-    assert len(rows) == 1361
-    assert not refused
-    assert Counter(row["split"] for row in rows) == {"train": 1097, "val": 264}
-    positives = {name: sum(row[f"label_{name}"] == 1 for row in rows) for name in LABELS}
-    assert positives == {
-        "normal": 489, "abnormal": 844, "cardiomegaly": 113, "opacity": 145, "atelectasis": 108, "pleural_effusion": 50,
-        "consolidation_like": 81, "edema_congestion": 37, "emphysema_copd": 49, "granuloma": 158, "nodule_mass": 44,
-        "pneumothorax": 4, "fracture": 22, "scoliosis_kyphosis": 40, "device": 101,
-    }  # fmt: skip
-    assert sum(row["label_abnormal"] is None for row in rows) == 28
-    assert len({row["report"].lower() for row in rows}) == 1153
-    assert all(row["group"] == row["id"] for row in rows)
-
-
-# --- a folder ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("films", "reports"), [("films/", "reports/"), ("", "")])
-def test_films_and_texts_pair_by_name(tmp_path, films, reports):
-    draw(tmp_path / f"{films}p1_a.png", 1)
-    draw(tmp_path / f"{films}p1_b.jpg", 2)
-    draw(tmp_path / f"{films}p2_a.png", 3)
-    write(tmp_path / f"{reports}p1_a.txt", "Clear lungs.\n")
-    write(tmp_path / f"{reports}p1_b.txt", " \n")
-    write(tmp_path / f"{reports}p9_a.txt", SECRET)
-    rows, refused = read("generic-folder", tmp_path)
-    assert [(row["id"], row["group"], row["report"]) for row in rows] == [
-        ("p1_a", "p1", "Clear lungs."),
-        ("p1_b", "p1", None),
-        ("p2_a", "p2", None),
-    ]
-    assert rows[0]["image"] == f"{films}p1_a.png"
-    assert {row["group_from"] for row in rows} == {"the file's name before the first underscore"}
-    assert Counter(what for what, _ in refused) == {f"{reports}p1_b.txt": 1, f"{reports}p9_a.txt": 1}
-    assert SECRET not in str(refused)
-
-
-def test_patients_csv_comes_before_the_dicom_header_before_the_name(tmp_path, write_dicom):
-    ramp = np.arange(16, dtype=np.uint16).reshape(4, 4)
-    write_dicom(ramp, "a_1.dcm")
-    write_dicom(ramp, "b_1.dcm")
-    write_dicom(ramp, "c_1.dcm", PatientID="")
-    write(tmp_path / "patients.csv", "file,patient\na_1.dcm,seven\n")
-    rows = {row["id"]: row for row in read("generic-folder", tmp_path)[0]}
-    assert (rows["a_1"]["group"], rows["a_1"]["group_from"]) == ("seven", "patients.csv")
-    assert rows["b_1"]["group"] == hashlib.sha256(b"MRN-4711").hexdigest()[:16]
-    assert (rows["c_1"]["group"], rows["c_1"]["group_from"][:15]) == ("c", "the file's name")
-    assert "MRN-4711" not in str(rows)
-
-
-def test_two_films_of_one_name_are_told_apart_by_refusing_the_second(tmp_path):
-    draw(tmp_path / "a.jpg")
-    draw(tmp_path / "a.png")
-    rows, refused = read("generic-folder", tmp_path)
-    assert [row["image"] for row in rows] == ["a.jpg"]
-    assert [what for what, _ in refused] == ["a.png"]
-
-
-def test_a_folder_without_films_and_a_wrong_patients_csv_are_errors(tmp_path):
-    with pytest.raises(InputError, match="holds no film"):
-        read("generic-folder", tmp_path)
-    draw(tmp_path / "a.png")
-    write(tmp_path / "patients.csv", "film,patient\na,1\n")
-    with pytest.raises(InputError, match=r"patients\.csv lacks the column 'file'"):
-        read("generic-folder", tmp_path)
-
-
-# --- a CSV ------------------------------------------------------------------------------------------------------
-
-
-def test_columns_go_by_their_usual_names(tmp_path):
-    write(
-        tmp_path / "mine.csv",
-        "Image Path,Text,Patient_ID,study,split,label_edema\nx/a.png,Clear.,7,s1,Validation,1\nx/b.png,,8,s2,train,\n",
-    )
-    rows, refused = read("generic-csv", tmp_path)
-    assert rows[0] == {
-        "id": "s1", "group": "7", "time": None, "split": "val", "image": "x/a.png", "report": "Clear.",
-        "label_edema": 1,
-    }  # fmt: skip
-    assert rows[1]["report"] is None
-    assert rows[1]["label_edema"] is None
-    assert list(refused) == [("mine.csv, line 3", "the report is empty; the film is kept without it")]
-
-
-def test_lines_without_patient_or_without_anything_are_refused_and_the_rest_goes_on(tmp_path):
-    write(tmp_path / "pairs.csv", f"image,report,patient\na.png,{SECRET},\n,,1\nb.png,Fine.,2\n,Only text.,3\n")
-    rows, refused = read("generic-csv", tmp_path)
-    assert [row["id"] for row in rows] == ["b.png", "line-5"]
-    assert [what for what, _ in refused] == ["pairs.csv, line 2", "pairs.csv, line 3"]
-    assert SECRET not in str(refused)
+def test_a_packed_table_is_read_and_a_damaged_one_is_an_error(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"".join(b"%d,x\n" % number for number in range(5000))))
+    assert len(lines(path, "a")[0]) == 5000
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"t\.csv\.gz cannot be read \(EOFError\): copy it again"):
+        lines(path, "a")
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("raw", "says"),
     [
-        (
-            "picture,report,patient\na,b,c\n",
-            r"mine\.csv lacks a column for the image \(it has picture, report, patient\)",
-        ),
-        ("image,report\na,b\n", "lacks a column for the group .*name it group or patient"),
-        ("", "no line at all"),
-        ("image,report,patient,split\na,b,c,holdout\n", "line 2, column 'split': 'holdout' is none of train, val"),
-        ("image,report,patient,label_x\na,b,c,2\n", "line 2, column 'label_x': '2' is none of 0, 1"),
+        (POINTER.encode(), "is a Git-LFS pointer and not the file itself: run 'git lfs pull'"),
+        (b"PK\x03\x04\x00\x00", "is not text: save it as CSV in UTF-8"),
+        (b"\xff\xfea\x00,\x00b\x00\n\x00\x00\xd8\n\x00", "is not text"),
+        (b"a,b\n1,2\n", r"lacks the column 'c': is its first line a header that names it\?"),
+        (b"", "lacks the column 'c'"),
     ],
 )
-def test_a_wrong_column_or_value_is_one_sentence_that_names_it(tmp_path, text, says):
-    write(tmp_path / "mine.csv", text)
-    with pytest.raises(InputError, match=says):
-        read("generic-csv", tmp_path)
+def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path, raw, says):
+    (tmp_path / "t.csv").write_bytes(raw)
+    with pytest.raises(InputError, match=says) as error:
+        lines(tmp_path / "t.csv", "c")
+    assert str(tmp_path / "t.csv") in str(error.value)
 
 
-def test_which_csv_must_be_plain(tmp_path):
-    with pytest.raises(InputError, match="0 CSV files"):
-        read("generic-csv", tmp_path)
-    write(tmp_path / "a.csv", "image,report,patient\na,b,c\n")
-    write(tmp_path / "b.csv", "")
-    with pytest.raises(InputError, match="2 CSV files"):
-        read("generic-csv", tmp_path)
-    (tmp_path / "b.csv").rename(tmp_path / "pairs.csv")
-    with pytest.raises(InputError, match=r"pairs\.csv"):
-        read("generic-csv", tmp_path)
+def test_latin_1_is_told_as_a_remark_wherever_its_first_letter_stands(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"a\n" + b"x" * 100_000 + b"\n" + (b"y" * 99 + b"\n") * 10_000 + b"\xe9\n")
+    read, told = lines(tmp_path / "t.csv", "a")
+    assert read[-1][1] == {"a": "é"}
+    ((what, cause),) = told
+    assert what == "t.csv"
+    assert "Latin-1" in cause
+    assert isinstance(cause, Remark)
+
+
+def test_a_text_that_ends_within_a_letter_is_latin_1(tmp_path):
+    (tmp_path / "t.txt").write_bytes("é".encode()[:1])
+    assert read_text(tmp_path / "t.txt") == ("\xc3", True)
+
+
+@pytest.mark.parametrize(
+    ("value", "age"),
+    [("58", 58), ("058Y", 58), ("018M", 1.5), ("61.5", 61.5), ("", None), ("411", None), ("-3", None), ("old", None),
+     ("120", 120), ("nan", None)],
+)  # fmt: skip
+def test_an_age_is_in_years_or_unknown(value, age):
+    assert years(value) == age
+
+
+@pytest.mark.parametrize(
+    ("value", "is_day"),
+    [("2020-01-31", "2020-01-31"), ("20200131", "2020-01-31"), ("2020-01-31T23:59:00", "2020-01-31"), (" ", None)],
+)
+def test_a_day_is_iso_or_dicom(value, is_day):
+    assert day(value, "date") == is_day
+
+
+def test_a_label_is_0_1_or_unknown():
+    assert [label(value, "mine") for value in ("0", "1.0", "", " ", "-1")] == [0, 1, None, None, None]
+    for value in ("2", "0.5", "yes", "nan"):
+        with pytest.raises(InputError, match="the column 'mine' holds none of 0, 1, -1 or empty"):
+            label(value, "mine")
+
+
+@pytest.mark.parametrize("value", ["31/01/2020", "2020-02-31", "Doe", "2020"])
+def test_what_is_no_day_or_label_is_named_by_its_column_and_not_quoted(value):
+    for understood in (day, label):
+        with pytest.raises(InputError, match="the column 'mine' holds no") as error:
+            understood(value, "mine")
+        assert value not in str(error.value).replace("such as 2020-01-31", "")
+
+
+# --- damaged folders --------------------------------------------------------------------------------------------
+
+SIX = range(1, 7)
+FOLDERS = {
+    "iu-xray": {
+        "reports.jsonl": "".join(f'{{"uid": "{uid}", "findings": "PLANTED"}}\n' for uid in SIX),
+        "studies.csv": f"uid,split,primary_image,{','.join(IU_LABELS)}\n"
+        + "".join(f"{uid},train,{uid}.png{',0' * len(IU_LABELS)}\n" for uid in SIX),
+        "images.csv": "uid,image,projection\n" + "".join(f"{uid},{uid}.png,Lateral\n" for uid in SIX),
+    },
+    "iu-xray, XML": {
+        f"{uid}.xml": f'<eCitation><uId id="CXR{uid}"/>'
+        '<AbstractText Label="FINDINGS">PLANTED</AbstractText></eCitation>'
+        for uid in SIX
+    },
+    "covid-chestxray": {
+        "metadata.csv": "image,patientid,offset,finding,view,clinical_notes,age\n"
+        + "".join(f"{film}.png,{film % 3},{film},COVID-19,PA,PLANTED,58\n" for film in SIX),
+        "severity_scores.csv": "image,geographic_mean,opacity_mean\n"
+        + "".join(f"{film}.png,1.0,2.0\n" for film in SIX),
+    },
+    "nih-cxr14": {
+        "labels.csv": "image,finding_labels,follow_up,patient_id,age,sex,view\n"
+        + "".join(f"{film}.png,Mass|Nodule,{film},{film % 3},58,M,PA\n" for film in SIX),
+    },
+    "generic-csv": {
+        "mine.csv": "image,report,patient,date,label_x\n"
+        + "".join(f"{film}.png,PLANTED,{film},2020-01-0{film},1\n" for film in SIX),
+    },
+    "generic-folder": {"patients.csv": "file,patient\n" + "".join(f"{film}.png,{film % 3}\n" for film in SIX)}
+    | {f"{film}.txt": "PLANTED" for film in SIX},
+}
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_damaged_folder_loses_rows_or_is_refused_in_a_sentence_that_quotes_no_report(tmp_path, name, seed):
+    rng = random.Random(f"{name} {seed}")
+    for film in SIX:
+        (tmp_path / f"{film}.png").write_bytes(b"not looked at here")
+    for file, text in FOLDERS[name].items():
+        (tmp_path / file).write_bytes(damaged(text.encode(), rng))
+    rows: list[Row] = []
+    told: list[str] = []
+    try:
+        for row in LAYOUTS[name.split(",")[0]].read(tmp_path, lambda what, cause: told.append(f"{what} {cause}")):
+            rows += [row]
+    except InputError as error:
+        told.append(str(error))
+    assert "PLANTED" not in "".join(told)
+    assert all(row["group"] and row["id"] for row in rows)
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+def damaged(raw: bytes, rng: random.Random) -> bytes:
+    """Bytes flipped, cut out, doubled or put in; or nothing of it."""
+    for _ in range(rng.randint(1, 4)):
+        start = rng.randrange(len(raw) + 1)
+        stop = min(len(raw), start + rng.choice([1, 1, 3, 20]))
+        junk = rng.choice(
+            [b"", b"\0", b"\xff\xfe", b'"', b",", b"\n", b"<", b"]]>", bytes([rng.randrange(256)]), raw[start:stop] * 2]
+        )
+        raw = raw[:start] + junk + raw[stop:]
+    return raw
 
 
 # --- through the driver -----------------------------------------------------------------------------------------
@@ -242,20 +188,66 @@ def test_damaged_missing_and_outside_films_cost_their_rows_only(tmp_path):
     assert sum(report.rows.values()) == 2
     assert {refusal["what"] for refusal in report.refusals} == {"bad.png", "gone.png", "../out.png"}
     assert SECRET not in (tmp_path / "pairs.ingest.json").read_text()
-    table = PairTable.read(tmp_path / "pairs.parquet")
-    assert table.present("image").tolist() == [True, False]
-    assert table.present("report").all()
+    pairs = PairTable.read(tmp_path / "pairs.parquet")
+    assert pairs.present("image").tolist() == [True, False]
+    assert pairs.present("report").all()
+
+
+def test_a_lost_lateral_costs_the_lateral_only(tmp_path):
+    root = tmp_path / "data"
+    for seed, name in enumerate(("a.png", "b.png", "b_lateral.png")):
+        draw(root / name, seed)
+    write(root / "mine.csv", "image,lateral,report,patient\na.png,gone.png,Fine.,1\nb.png,b_lateral.png,Fine too.,2\n")
+    ingest("medical", LAYOUTS["generic-csv"], root, tmp_path / "pairs.parquet", Loader(32))
+    pairs = PairTable.read(tmp_path / "pairs.parquet")
+    assert pairs.present("lateral").tolist() == [False, True]
+    assert pairs.present("image").all()
+
+
+def test_the_same_film_under_two_patients_in_two_splits_is_leakage(tmp_path):
+    root = tmp_path / "data"
+    line = {
+        "image": "",
+        "patientid": "",
+        "offset": "",
+        "finding": "todo",
+        "view": "PA",
+        "clinical_notes": "",
+        "split": "",
+    }
+    draw(root / "one.png", 1)
+    draw(root / "two.png", 2)
+    (root / "again.png").write_bytes((root / "one.png").read_bytes())
+    films = [("one.png", "285", "train"), ("two.png", "286", "train"), ("again.png", "339", "val")]
+    table(root / "metadata.csv", [
+        line | {"image": name, "patientid": patient, "split": split, "clinical_notes": f"Case {patient}"}
+        for name, patient, split in films
+    ])  # fmt: skip
+    with pytest.raises(InputError, match="near-identical inputs"):
+        ingest("medical", LAYOUTS["covid-chestxray"], root, tmp_path / "pairs.parquet", Loader(32))
 
 
 def test_the_synthetic_world_is_ingested_with_its_faults_counted(tmp_path, world):
     report = ingest("medical", LAYOUTS["iu-xray"], world, tmp_path / "pairs.parquet", Loader(64))
-    table = PairTable.read(tmp_path / "pairs.parquet")
+    pairs = PairTable.read(tmp_path / "pairs.parquet")
     whats = Counter(refusal["what"] for refusal in report.refusals)
     assert whats["7"] == 1
     assert whats["11"] == 1
-    empty = [refusal for refusal in report.refusals if "report is empty" in refusal["cause"]]
-    assert len(empty) == int((~table.present("report")).sum()) > 0
-    assert len(table) == 318
-    assert table.info.synthetic
+    assert len(pairs) == 318
+    empty = [remark for remark in report.remarks if "report is empty" in remark["cause"]]
+    assert len(empty) == int((~pairs.present("report")).sum()) > 0
+    assert pairs.info.synthetic
     assert report.leakage == "nothing leaks"
     assert report.equal_texts["report"] > 0
+
+
+def test_every_layout_says_what_it_is_and_refuses_an_empty_folder(tmp_path):
+    assert set(LAYOUTS) == {
+        "iu-xray", "mimic-cxr", "chexpert", "padchest", "nih-cxr14", "covid-chestxray", "vqa-rad", "generic-folder",
+        "generic-csv",
+    }  # fmt: skip
+    for name, layout in LAYOUTS.items():
+        assert layout.about
+        assert layout.licence
+        with pytest.raises(InputError, match=str(tmp_path)):
+            read(name, tmp_path)

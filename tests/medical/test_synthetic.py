@@ -13,9 +13,9 @@ from plait.errors import InputError
 from plait.evaluation.metrics import auroc
 from plait.evaluation.probes import linear_probe
 from plait_medical.drawn_film import drawn_film
-from plait_medical.film import read_film
+from plait_medical.fit import squared
 from plait_medical.ingest.iu_xray import read
-from plait_medical.load import normalised, squared
+from plait_medical.load import normalised, open_film
 from plait_medical.raw import Pixels
 from plait_medical.synthetic import synthetic
 
@@ -63,7 +63,7 @@ def test_it_says_that_it_is_synthetic_and_has_a_damaged_and_a_missing_film(world
     assert (world / "SYNTHETIC").is_file()
     for name, says in (("7", "damaged"), ("11", "missing")):
         with pytest.raises(InputError, match=says):
-            read_film(world / f"images/{name}.jpg")
+            open_film(world / f"images/{name}.jpg")
 
 
 def test_its_reports_are_varied_sided_partly_equal_and_partly_empty(world):
@@ -80,7 +80,7 @@ def test_its_reports_are_varied_sided_partly_equal_and_partly_empty(world):
 
 def test_what_the_reports_say_can_be_seen_in_the_films(world):
     rows = [row for row in read(world, lambda what, cause: None) if row["id"] not in ("7", "11")]
-    films = [normalised(squared(read_film(world / row["image"]), 64)) for row in rows]
+    films = [normalised(squared(open_film(world / row["image"]).pixels[None], 64)) for row in rows]
     features, val = Pixels().transform(films), np.asarray([row["split"] == "val" for row in rows], dtype=bool)
     for name in ("cardiomegaly", "pleural_effusion", "emphysema_copd"):
         labels = np.asarray([-1 if row[f"label_{name}"] is None else row[f"label_{name}"] for row in rows], dtype=int)

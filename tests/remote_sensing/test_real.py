@@ -76,7 +76,7 @@ class TestTerraMesh:
         table, report = terramesh
         offsets = dict(zip(table.column("scene"), table.array("optical_offset"), strict=True))
         assert {scene for scene, offset in offsets.items() if offset} == {"433D_629L_3_1"}
-        assert [entry["what"] for entry in report.refusals] == ["S2L2A/433D_629L_3_1.tif"]
+        assert [entry["what"] for entry in report.remarks] == ["S2L2A/433D_629L_3_1.tif"]
 
     def test_nothing_leaks(self, terramesh: tuple[PairTable, IngestReport]) -> None:
         assert terramesh[1].leakage == "nothing leaks"

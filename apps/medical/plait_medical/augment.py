@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.pairs.batch import Sample
+from plait_medical.reports.sentences import sentences
 from plait_medical.sides import mirrored
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z]|\d+\.\s)")
-_NUMBERING = re.compile(r"^(?:\d+[.)]\s*)?[.\s]*$")
 
 
 @dataclass(frozen=True)
@@ -73,20 +70,9 @@ class Augment:
         return image * gain + rng.uniform(-self.brightness, self.brightness)
 
     def _said(self, report: str, rng: np.random.Generator) -> str:
-        said = sentences(report)
+        said = [sentence.text for sentence in sentences(report)]
         share = rng.uniform(*self.sentences)
         kept = rng.permutation(len(said))[: max(1, round(share * len(said)))]
+        if not said or (len(kept) == len(said) and not self.shuffle):
+            return report
         return " ".join(said[index] for index in (kept if self.shuffle else sorted(kept)))
-
-
-def sentences(report: str) -> list[str]:
-    """Split a report at full stops before a capital; a piece that is a mere number stays with its neighbour."""
-    pieces = _SENTENCE_END.split(report.strip())
-    said: list[str] = []
-    held = ""
-    for piece in pieces:
-        held = f"{held} {piece}".strip()
-        if not _NUMBERING.match(held):
-            said.append(held)
-            held = ""
-    return said or [report]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from plait.apps import App, Demo
 from plait_medical.augment import Augment
+from plait_medical.examine import examine
 from plait_medical.ingest import LAYOUTS
 from plait_medical.load import Loader
 from plait_medical.pictures import pictures
@@ -34,5 +35,12 @@ app = App(
         ("medical/retrieval/chance", "recall@10"),
     ),
     pictures=pictures,
-    packages={"pydicom": "pip install 'plait[medical]'", "gdcm": "pip install python-gdcm"},
+    examine=examine,
+    packages={
+        "pydicom": "pip install 'plait[medical]'",
+        "gdcm": "pip install python-gdcm",
+        "jpeg_ls": "pip install pyjpegls",
+        "openjpeg": "pip install pylibjpeg pylibjpeg-openjpeg",
+        "rle": "pip install pylibjpeg pylibjpeg-rle",
+    },
 )

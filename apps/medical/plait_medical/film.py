@@ -1,62 +1,91 @@
-"""A film file, whatever its format, as one array in display polarity."""
+"""What a film is once it is read: grey levels as a person would see them, and the few header values we use."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from plait.errors import InputError
-from plait_medical.dicom import read_dicom, stretched
 
 SUFFIXES = (".dcm", ".png", ".jpg", ".jpeg")
-"""What `read_film` reads; the content decides, not the suffix."""
+"""Of the files that are read as films. The content decides how, not the suffix."""
 
 
-def read_film(path: Path) -> NDArray[np.float32]:
-    """Read a DICOM, PNG or JPEG file as float32 (1, H, W) in [0, 1], air dark and bone bright.
+class UnreadableFilm(InputError):  # noqa: N818 - the name that users know
+    """A film that cannot be read: the message is the file's path, a space, and the cause with its mend."""
 
-    A PNG or JPEG is taken to be in display polarity already: nothing in the file could say otherwise.
 
-    Raises:
-        InputError: the file is missing, empty, unreadable, has NaN pixels, or shows one grey level only.
-            The message is ``path``, a space, and the cause.
+@dataclass(frozen=True)
+class Header:
+    """What a film's file says of it; ``None`` where it says nothing, or nothing that can be understood.
+
+    Attributes:
+        patient: the first 16 hex digits of the SHA-256 of the PatientID. A pseudonym, not an anonym: who has the list
+            of ids can hash them all.
+        study: StudyInstanceUID.
+        sop: SOPInstanceUID.
+        modality: such as "CR" or "DX".
+        view: ViewPosition as written, such as "PA", "AP", "LATERAL" or "LL".
+        laterality: "L", "R" or "B", from ImageLaterality or else Laterality.
+        body_part: BodyPartExamined.
+        photometric: PhotometricInterpretation.
+        presentation_lut_shape: "IDENTITY" or "INVERSE".
+        transfer_syntax: its UID.
+        bits_allocated: of one stored value.
+        bits_stored: of these, those that mean something.
+        rows: H.
+        columns: W.
+        sex: "M", "F" or "O".
+        age: in years.
+        date: day of the study, or else of the acquisition or the content, as YYYY-MM-DD.
+        manufacturer: of the equipment.
+        burned_in_annotation: whether the pixels are said to hold text that identifies the patient.
+        window: centre and width of the first window, in units after the modality LUT.
+        pixel_spacing: of rows and of columns, in mm; at the detector where the patient's plane is not known.
+        inverted: whether the lowest value is shown white (MONOCHROME1, or PresentationLUTShape INVERSE).
     """
-    if not path.is_file():
-        raise InputError(f"{path} is missing: restore the file, or drop its row.")
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}): check its permissions.") from error
-    if not head:
-        raise InputError(f"{path} is empty: copy it again.")
-    pixels = read_dicom(path) if head[128:] == b"DICM" else _read_picture(path)
-    if not np.isfinite(pixels).all():
-        raise InputError(f"{path} has pixels that are not finite numbers: export the film again.")
-    if pixels.min() == pixels.max():
-        raise InputError(f"{path} shows one grey level everywhere: export the film again.")
-    return pixels[None].astype(np.float32)
+
+    rows: int
+    columns: int
+    patient: str | None = None
+    study: str | None = None
+    sop: str | None = None
+    modality: str | None = None
+    view: str | None = None
+    laterality: str | None = None
+    body_part: str | None = None
+    photometric: str | None = None
+    presentation_lut_shape: str | None = None
+    transfer_syntax: str | None = None
+    bits_allocated: int | None = None
+    bits_stored: int | None = None
+    sex: str | None = None
+    age: float | None = None
+    date: str | None = None
+    manufacturer: str | None = None
+    burned_in_annotation: bool | None = None
+    window: tuple[float, float] | None = None
+    pixel_spacing: tuple[float, float] | None = None
+    inverted: bool = False
 
 
-def _read_picture(path: Path) -> NDArray[np.float64]:
-    """Read a PNG or JPEG as (H, W) in [0, 1]: 8 bits as they are, 16 bits stretched to their own range.
+@dataclass(frozen=True)
+class Film:
+    """A film, read.
 
-    16-bit files commonly hold 10 to 12 bits without saying so. Transparency lies over black; colours
-    become their luminance, which leaves equal channels unchanged.
+    Attributes:
+        pixels: (H, W) float32 in [0, 1] at display polarity: air dark, bone bright.
+        stored: (H, W) the decoded integers.
+        modality: (H, W) the values after the modality LUT or rescale.
+        header: the values of the header that the suite uses.
+        notes: what had to be assumed to read it: fixed phrases, none of which quotes the file.
     """
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):
-                return stretched(np.asarray(image))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
-            return np.asarray(image.convert("L")) / 255
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"{path} starts with no DICOM, PNG or JPEG header: convert it to one of them.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is damaged or incomplete ({type(error).__name__}): copy it again.") from error
+
+    pixels: NDArray[np.float32]
+    stored: NDArray[Any]
+    modality: NDArray[Any]
+    header: Header
+    notes: tuple[str, ...] = ()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from plait.apps import Picture
 from plait.pairs.table import PairTable, file_in
 from plait.subjects import Subject
-from plait_medical.film import read_film
-from plait_medical.load import squared
+from plait_medical.fit import squared
+from plait_medical.load import open_film
 from plait_medical.tasks import report_keys
 
 _SHOWN = 4
@@ -104,7 +104,7 @@ def _retrieved(subject: Subject, rows: NDArray[np.intp], title: str, path: Path)
 
 def _film(axis: Any, table: PairTable, row: int) -> None:
     """Show a film finer than a model sees it."""
-    film = squared(read_film(file_in(table.root, table.row(row)["image"])), 256)
+    film = squared(open_film(file_in(table.root, table.row(row)["image"])).pixels[None], 256)
     axis.imshow(film[0].numpy(), cmap="gray", vmin=0, vmax=1)
     axis.set_xticks([])
     axis.set_yticks([])

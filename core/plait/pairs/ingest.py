@@ -3,65 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from itertools import batched
-from pathlib import Path
-from typing import Any
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path, PurePath
 
 from plait.errors import InputError
 from plait.pairs.dataset import Loader
-from plait.pairs.layout import Layout, Row
-from plait.pairs.leakage import check_leakage, fingerprints
+from plait.pairs.examine import Examine, Outcome, load_and_see, outcome
+from plait.pairs.ingest_report import Account, IngestReport
+from plait.pairs.journal import Journal, installed, row_key
+from plait.pairs.layout import Layout, Remark, Row
+from plait.pairs.leakage import check_leakage
 from plait.pairs.splits import group_split
 from plait.pairs.table import PairTable, TableInfo
+from plait.pairs.workers import Died, each
 
 MARKER = "SYNTHETIC"
 """A file of this name in a data set's root says that a program made the data."""
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What ingest took in and what it refused.
-
-    Attributes:
-        rows: rows by split.
-        groups: groups by split.
-        modalities: rows that have each modality.
-        refusals: what was refused, or taken in with a remark (a row without its text), each with its cause.
-        causes: the same, counted by cause.
-        equal_texts: rows outside train whose text a training row has.
-        leakage: what leaks between splits, in words.
-    """
-
-    app: str
-    layout: str
-    source: str
-    licence: str
-    synthetic: bool
-    rows: dict[str, int]
-    groups: dict[str, int]
-    modalities: dict[str, int]
-    refusals: list[dict[str, str]]
-    causes: dict[str, int]
-    equal_texts: dict[str, int]
-    leakage: str
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.layout}: {sum(self.rows.values())} rows ({_counts(self.rows)}), groups {_counts(self.groups)}",
-            f"  present: {_counts(self.modalities)}",
-            f"  licence: {self.licence}" + ("; SYNTHETIC data" if self.synthetic else ""),
-        ]
-        lines += ["  refused, or taken in with a remark:"] if self.causes else []
-        lines += [f"    {count} x {cause}" for cause, count in self.causes.items()]
-        lines += [
-            f"  {count} {name} texts outside train equal a training text" for name, count in self.equal_texts.items()
-        ]
-        lines.append(f"  leakage: {self.leakage}")
-        return "\n".join(lines)
+SECONDS = 60.0
+"""The longest that a process may take for one row."""
 
 
 def ingest(
@@ -71,12 +33,19 @@ def ingest(
     out: Path,
     loader: Loader,
     *,
+    examine: Examine | None = None,
     val: float = 0.2,
     seed: int = 0,
     allow_leakage: bool = False,
+    workers: int = 0,
+    seconds: float = SECONDS,
     advance: Callable[[], None] = lambda: None,
 ) -> IngestReport:
-    """Read a layout, check every file by loading it, and write the pair table and ``ingest.json`` beside it.
+    """Read a layout, examine every row by reading its files, and write the pair table and ``ingest.json`` beside it.
+
+    While it goes on, what was found is kept in ``ingest.journal`` beside the table. A run that was killed, or refused
+    for leakage, goes on from there when it is called again, and writes the same bytes as one that was not. Rows that
+    ended or outlasted their process are not kept: they are tried again.
 
     Args:
         app: the app's name.
@@ -84,9 +53,12 @@ def ingest(
         root: the data set's folder, or its one file; paths in rows are relative to that folder.
         out: the Parquet file to write.
         loader: what will read the rows later, so that what it cannot read is refused now.
+        examine: what reads a row instead, and finds out more than whether it loads.
         val: the share of validation rows, where the data set has no split of its own.
         seed: of that split.
         allow_leakage: write the table although something leaks between its splits; it then says so for ever.
+        workers: how many processes read rows; with 0 this one does, and a crash of a decoder is its own.
+        seconds: a process that takes longer for one row is ended, and the row refused.
         advance: called once a row, for a progress bar.
 
     Raises:
@@ -95,54 +67,103 @@ def ingest(
     if not root.exists():
         raise InputError(f"There is no {root}: give the root of a '{layout.name}' data set.")
     base = root if root.is_dir() else root.parent
-    refusals: list[dict[str, str]] = []
-
-    def refuse(what: str, cause: str) -> None:
-        refusals.append({"what": what, "cause": cause})
-
-    rows = list(_checked(layout.read(root, refuse), base, loader, layout.modalities, refuse, advance))
-    if not rows:
-        first = f" (first cause: {refusals[0]['what']}: {refusals[0]['cause']})" if refusals else ""
-        raise InputError(f"No row of {root} could be taken in{first}: is it a '{layout.name}' data set?")
-    _assign_splits(rows, val, seed)
-    info = TableInfo.of(app, layout, base)
-    if (base / MARKER).exists():
-        info = replace(info, source="made by plait", licence="none: made by a program", synthetic=True)
-    table = PairTable.from_rows(rows, info)
-    leakage = check_leakage(table, allow_leakage)
-    if leakage:
-        table = table.with_info(leakage_allowed=str(leakage))
-    table.write(out)
-    report = _report(table, refusals, leakage.texts, str(leakage))
-    out.with_suffix(".ingest.json").write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
+    columns = [column for names in layout.modalities.values() for column in names]
+    see = examine or partial(load_and_see, loader, tuple(layout.modalities))
+    account = Account()
+    with Journal(out.with_suffix(".ingest.journal")) as journal:
+        found = _examined(
+            layout.read(root, account),
+            partial(outcome, see, base, layout.modalities, layout.extra),
+            partial(row_key, root=base, columns=columns, examiner=_identity(app, loader, examine)),
+            journal, workers, seconds, advance,
+        )  # fmt: skip
+        # All rows first, so that what the layout tells comes before what the files do, however fast it is read.
+        rows = list(_taken_in(list(found), columns, base, account))
+        if not rows:
+            journal.remove()
+            first = next((f" (first cause: {told['what']}: {told['cause']})" for told in account.refusals.each), "")
+            raise InputError(f"No row of {root} could be taken in{first}: is it a '{layout.name}' data set?")
+        _assign_splits(rows, val, seed)
+        info = TableInfo.of(app, layout, base)
+        if (base / MARKER).exists():
+            info = replace(info, source="made by plait", licence="none: made by a program", synthetic=True)
+        table = PairTable.from_rows(rows, info)
+        leakage = check_leakage(table, allow_leakage)
+        if leakage:
+            table = table.with_info(leakage_allowed=str(leakage))
+        table.write(out)
+        report = IngestReport.of(table, account, leakage)
+        out.with_suffix(".ingest.json").write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
+        journal.remove()
     return report
 
 
-def _checked(
+def _identity(app: str, loader: Loader, examine: Examine | None) -> str:
+    """What examines: another loader, another version of it or of a decoder may find something else in the same row."""
+    return json.dumps([app, repr(loader), getattr(examine, "__qualname__", repr(examine)), installed()])
+
+
+def _examined(
     rows: Iterable[Row],
-    root: Path,
-    loader: Loader,
-    names: Collection[str],
-    refuse: Callable[[str, str], None],
+    read: Callable[[Row], Outcome],
+    key: Callable[[Row], str],
+    journal: Journal,
+    workers: int,
+    seconds: float,
     advance: Callable[[], None],
-) -> Iterable[Row]:
-    """The rows that load, each with the fingerprints of its inputs, in the layout's order."""
+) -> Iterator[tuple[Row, Outcome]]:
+    """Each row and what becomes of it, in the order of ``rows``; what the journal has is not read again."""
+    done: dict[int, tuple[Row, Outcome]] = {}
+    place = 0
 
-    def load(row: Row) -> tuple[Row, dict[str, bytes] | InputError]:
-        try:
-            return row, fingerprints(loader(row, root, names))
-        except InputError as error:
-            return row, error
+    def unknown() -> Iterator[tuple[tuple[int, str, Row], Row]]:
+        for index, row in enumerate(rows):
+            name = key(row)
+            known = journal.take(name)
+            if known is None:
+                yield (index, name, row), row
+            else:
+                done[index] = row, Outcome(**known)
 
-    # Reading images waits for disk and decoders, which release the interpreter lock.
-    with ThreadPoolExecutor() as pool:
-        for some in batched(rows, 256):
-            for row, prints in pool.map(load, some):
-                advance()
-                if isinstance(prints, InputError):
-                    refuse(str(row["id"]), str(prints))
-                else:
-                    yield row | {f"fingerprint_{name}": value for name, value in prints.items()}
+    def in_order() -> Iterator[tuple[Row, Outcome]]:
+        nonlocal place
+        while place in done:
+            yield done.pop(place)
+            place += 1
+            advance()
+
+    for (index, name, row), answer in each(read, unknown(), workers, seconds):
+        if isinstance(answer, Died):
+            done[index] = row, Outcome(refused=answer.cause)
+        else:
+            done[index] = row, answer
+            journal.add(name, asdict(answer))
+        yield from in_order()
+    yield from in_order()
+
+
+def _taken_in(
+    found: Iterable[tuple[Row, Outcome]], columns: Iterable[str], root: Path, account: Account
+) -> Iterator[Row]:
+    """The rows that are not refused, with what was found in them; the account is told of the rest."""
+    for row, became in found:
+        files = _files(row, columns, root)
+        account.noted.update(became.noted)
+        if became.refused is not None:
+            account(str(row["id"]), became.refused, files)
+            continue
+        for remark in became.remarks:
+            account(str(row["id"]), Remark(remark), files)
+        prints = {f"fingerprint_{name}": b64decode(value) for name, value in became.prints.items()}
+        yield row | dict(became.columns) | prints
+
+
+def _files(row: Row, columns: Iterable[str], root: Path) -> list[str]:
+    """The names under which a cause may mention the row's files, whole paths before mere names."""
+    values = [row.get(column) for column in columns]
+    paths = [path for value in values for path in (value if isinstance(value, list | tuple) else [value])]
+    names = [path for path in paths if isinstance(path, str) and PurePath(path).suffix]
+    return [str(root / name) for name in names] + [PurePath(name).name for name in names]
 
 
 def _assign_splits(rows: list[Row], val: float, seed: int) -> None:
@@ -155,33 +176,3 @@ def _assign_splits(rows: list[Row], val: float, seed: int) -> None:
     splits = group_split([str(row["group"]) for row in without], {"train": 1.0 - val, "val": val}, seed, strata)
     for row, split in zip(without, splits, strict=True):
         row["split"] = split
-
-
-def _report(table: PairTable, refusals: list[dict[str, str]], texts: dict[str, int], leakage: str) -> IngestReport:
-    splits = table.splits.tolist()
-    groups = {split: len(set(table.where_split(split).groups.tolist())) for split in dict.fromkeys(splits)}
-    present = {name: int(table.present(name).sum()) for name in table.modalities}
-    causes = Counter(_general(refusal) for refusal in refusals)
-    return IngestReport(
-        table.info.app,
-        table.info.layout,
-        table.info.source,
-        table.info.licence,
-        table.info.synthetic,
-        dict(Counter(splits)),
-        groups,
-        present,
-        refusals,
-        dict(causes.most_common()),
-        texts,
-        leakage,
-    )
-
-
-def _general(refusal: dict[str, str]) -> str:
-    """The cause without the name of the thing refused, so that equal causes are counted together."""
-    return refusal["cause"].replace(refusal["what"], "...")
-
-
-def _counts(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"

@@ -11,7 +11,16 @@ type Row = dict[str, Any]
 """One instance: ``id``, ``group``, ``split``, ``time``, modality columns, and any labels."""
 
 type Refuse = Callable[[str, str], None]
-"""``refuse(what, cause)``: counts and names something that could not be taken in, and goes on."""
+"""``refuse(what, cause)``: counts and names something that could not be taken in, and goes on.
+
+The same cause is the same sentence, so that causes can be counted; a `Remark` tells of something that was taken in.
+"""
+
+
+class Remark(str):
+    """A cause that costs no row: what was found is told, and what it was found in is kept."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,7 @@ class Layout:
         read: ``read(root, refuse)`` yields rows. Paths in rows are relative to ``root``, with forward
             slashes. A row whose data set assigns no split leaves ``split`` out and gets one by group.
             Raises `InputError` where ``root`` is not this layout at all.
+        extra: modalities beyond the pair, such as an earlier film: losing one never costs its row.
     """
 
     name: str
@@ -35,3 +45,4 @@ class Layout:
     source: str
     licence: str
     read: Callable[[Path, Refuse], Iterator[Row]]
+    extra: tuple[str, ...] = ()

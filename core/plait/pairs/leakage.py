@@ -221,10 +221,10 @@ def _shared_texts(left: PairTable, right: PairTable) -> dict[str, int]:
 
 def _is_text(table: PairTable, name: str) -> bool:
     """Whether a modality lies in the table as it is: texts have no fingerprint, and not all end like a file's name."""
-    columns = table.info.modalities[name]
-    if len(columns) > 1 or f"fingerprint_{name}" in table.columns:
+    column, *more = table.info.modalities[name]
+    if more or f"fingerprint_{name}" in table.columns:
         return False
-    return not all(_FILE_NAME.search(value) for value in table.column(columns[0]) if isinstance(value, str))
+    return not all(_FILE_NAME.search(value) for value in table.column(column) if isinstance(value, str))
 
 
 def _normal(text: str) -> str:

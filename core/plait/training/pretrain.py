@@ -34,6 +34,7 @@ from plait.recipes import (
     Optimisation,
     Recipe,
     build_batches,
+    build_loader,
     build_model,
     build_objectives,
     build_pairing,
@@ -57,6 +58,7 @@ class Hardware:
         strategy: any of Lightning Fabric's; ``auto`` is data parallel where there is more than one device.
         precision: as in Lightning Fabric, for example ``32-true`` or ``bf16-mixed``.
         workers: loader processes a device.
+        cache: folder for what the loader has read and made small before; ``None`` reads everything every time.
     """
 
     accelerator: str = "auto"
@@ -65,6 +67,7 @@ class Hardware:
     strategy: str = "auto"
     precision: str = "32-true"
     workers: int = 0
+    cache: Path | None = None
 
 
 def pretrain(
@@ -110,7 +113,7 @@ def pretrain(
         raise InputError(f"{len(rows)} training rows are too few for {world} processes: use fewer --devices.")
 
     torch.manual_seed(seed)
-    loader = domain.loader(**recipe.data)
+    loader = build_loader(domain, recipe.data, table, hardware.cache)
     model, objectives = build_model(recipe, domain), build_objectives(recipe, domain)
     fit_encoders(model, rows, loader, quiet=rank != 0)
     learner = Learner(model, objectives, len(rows), recipe.teacher, recipe.optimisation.encode_chunk)

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from plait.errors import InputError
-from plait.pairs.layout import Layout, Refuse, Row
+from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import class_map, cut, patch_row, patches, stored_optical, stored_sar
 from plait_remote_sensing.raster import grid_of
 
@@ -65,7 +65,8 @@ def _dates(path: Path, refuse: Refuse) -> dict[str, str]:
         lines = [line.split(":")[-1].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         return {moment: date.fromisoformat(day).isoformat() for moment, day in zip(("t1", "t2"), lines, strict=True)}
     except (OSError, ValueError) as error:
-        refuse(path.parent.name, f"dates.txt does not give two dates ({error}); the city is kept without them.")
+        cause = f"dates.txt does not give two dates ({error}); the city is kept without them."
+        refuse(path.parent.name, Remark(cause))
         return {}
 
 

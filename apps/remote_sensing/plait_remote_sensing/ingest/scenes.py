@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.errors import InputError
-from plait.pairs.layout import Refuse, Row
+from plait.pairs.layout import Refuse, Remark, Row
 from plait_remote_sensing.backscatter import UNITS, backscatter_db
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window, tags_of
 from plait_remote_sensing.reflectance import stored_offset
@@ -61,11 +61,8 @@ def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], ref
         refuse(paths[0], f"{error} Its scene is kept without it.")
         return None
     if offset.value:
-        refuse(
-            paths[0],
-            f"{paths[0]} carries the +{offset.value:.0f} offset of processing baseline "
-            f"04.00 ({offset.reason}); it is subtracted.",
-        )
+        cause = f"carries the +{offset.value:.0f} offset of processing baseline 04.00 ({offset.reason})"
+        refuse(paths[0], Remark(f"{paths[0]} {cause}; it is subtracted."))
     return Stored(stored.paths, bands, "dn", offset.value)
 
 

@@ -169,6 +169,13 @@ def test_measuring_on_trained_rows_fails_loudly(plait: Command, toy_pairs: Path,
     assert "LEAKAGE ALLOWED" in (tmp_path / "e" / "report.html").read_text()
 
 
+def test_a_domain_that_keeps_nothing_says_so(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
+    arguments = ("toy", "pretrain", "toy_contrast", "--pairs", toy_pairs, "--out", tmp_path / "run", "--max-steps", 1)
+    code, _, errors = plait(*arguments, "--cache", tmp_path / "cache")
+    assert code == 2
+    assert errors == "plait: toy keeps nothing of what it reads: leave out --cache.\n"
+
+
 def test_what_two_tables_share_is_told_and_exits_with_1(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
     table = PairTable.read(toy_pairs)
     train, val, mixed = tmp_path / "train.parquet", tmp_path / "val.parquet", tmp_path / "mixed.parquet"

@@ -113,7 +113,7 @@ def test_recall_and_false_alarms_on_drawn_films():
     """Prefer a false alarm, which costs a look, to a name that passes."""
     rng = np.random.default_rng(0)
     names, pairs = [], []
-    for seed in range(40):
+    for seed in range(24):
         at = int(rng.integers(5, 330)), int(rng.integers(5, 470))
         size = int(rng.choice([10, 12, 16, 24, 32]))
         for texts, found in ((NAMES, names), (("PA", "87", "LT"), pairs)):

@@ -25,6 +25,8 @@ SAME = {
     "in mid-line": "INDICATION: Cough. COMPARISON: None.\n\nFINDINGS: Clear lungs. Impression: Normal.",
     "synonyms": "REASON FOR EXAM: Cough.\nPRIOR STUDY: None.\nOBSERVATIONS: Clear lungs.\nCONCLUSION: Normal.",
     "misspelt": "INDICATON: Cough.\nCOMPARISION: None.\nFIDNINGS: Clear lungs.\nIMRESSION: Normal.",
+    "the shift key held too long": "INdication: Cough.\nCOmparison: None.\nFIndings: Clear lungs.\nIMpression: Normal.",
+    "abbreviated": "PMH: Cough.\nCOMPARISON: None.\nFINDINGS: Clear lungs.\nIMPRESSION: Normal.",
     "a letter lost in front": "ndication: Cough.\nomparison: None.\nindings: Clear lungs.\nmpression: Normal.",
     "numbered": "1. INDICATION: Cough.\n2. COMPARISON: None.\n3) FINDINGS: Clear lungs.\n4) IMPRESSION: Normal.",
     "dashes": "INDICATION - Cough.\nCOMPARISON - None.\nFINDINGS - Clear lungs.\nIMPRESSION \u2013 Normal.",
@@ -70,7 +72,8 @@ def test_a_report_of_a_large_hospital():
     )
     assert texts(report) == {
         "wet_read": "___ ___ 9:17 PM No pneumothorax.",
-        "technique": "CHEST (PORTABLE AP) Single frontal view.",
+        "examination": "CHEST (PORTABLE AP)",
+        "technique": "Single frontal view.",
         "indication": "___ year old woman with fever // pneumonia?",
         "comparison": "___",
         "findings": "Heart size is normal. There is a new opacity at the right base.",

@@ -62,7 +62,12 @@ class Loader:
         return sample
 
     def cache_bytes(self, table: PairTable) -> int:
-        """How large a cache of the table's films would become, in bytes."""
+        """How large the cache of the table's films can become, in bytes.
+
+        Raises:
+            InputError: the cache's folder cannot be made.
+        """
+        film_cache(self.cache, self.image_size)
         films = [table.column(name) for name in FILMS if name in table.columns]
         return bytes_needed(sum(path is not None for column in films for path in column), self.image_size)
 

@@ -29,7 +29,7 @@ _NEW_ITEM = re.compile(
     r"[ ,]*(?:and )?(?:an?|the|this|these|some|mild(?:ly)?|moderate(?:ly)?|small|tiny|trace|minimal(?:ly)?"
     r"|slight(?:ly)?|stable|persistent|continued|chronic|old|scattered|patchy|streaky|increas(?:ed|ing)|decreas(?:ed|ing)"
     r"|multiple|several|few|new|more|most|worsening|improv(?:ed|ing|ement)|again|known|now|also|normal"
-    r"|clear|tortuous|low|possibl[ey]|probabl[ey]|likely|suspected|questionable)\b"
+    r"|clear|enlarged|only|tortuous|low|possibl[ey]|probabl[ey]|likely|suspected|questionable)\b"
 )
 _SIDED_ITEM = re.compile(r" *(?:left|right|bilateral|bibasilar)\b")
 _NOTHING_FOLLOWS = re.compile(r" *(?:$|[.,;:)]|(?:and|or|but|in|on|at|with|given)\b)")
@@ -165,6 +165,8 @@ class _Reader:
         past = mark.start - self.prior < _PRIOR_GAP and not any(name in self.lasting for name, _ in mark.means)
         self.prior = -_PRIOR_GAP
         verdict, cue = ("aside", "prior") if past else (self.verdict, self.cue)
+        if verdict == "denied" and self.opened < len(self.said) and _is_normal(mark.means):
+            verdict, cue = "stated", ""  # "no effusion, heart normal"
         self.said.append(_Said(mark, place, verdict, cue))
 
     def _open(self, verdict: _Verdict, cue: str) -> None:
@@ -179,7 +181,8 @@ class _Reader:
     def _look_back(self, verdict: _Verdict, cue: str) -> None:
         for said in self.said[self.begin :]:
             doubted = verdict == "hedged" and said.verdict == "denied"
-            if said.verdict != "aside" and not doubted and not _is_normal(said.mark.means):
+            spoken = said.verdict != "aside" or (verdict == "denied" and said.cue == "prior")  # "prior X has resolved"
+            if spoken and not doubted and not _is_normal(said.mark.means):
                 said.verdict, said.cue = verdict, cue
         self._begin_list()
 

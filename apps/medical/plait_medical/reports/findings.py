@@ -11,7 +11,9 @@ from plait_medical.reports.laterality import Side
 from plait_medical.reports.lexicon import State, lexicon
 from plait_medical.reports.sentences import Sentence
 
-SILENT = frozenset({"indication", "history", "comparison", "technique", "recommendation", "administrative"})
+SILENT = frozenset(
+    {"indication", "history", "comparison", "technique", "examination", "recommendation", "administrative"}
+)
 """Sections that say nothing of this film: what they name was asked for, is to be looked for, or was seen elsewhere."""
 FIRST_READING = "wet_read"
 NO_FINDING = "no_finding"

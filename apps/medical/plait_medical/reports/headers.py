@@ -106,7 +106,8 @@ def _with_colon(text: str) -> Iterator[Header]:
         floor = after
         for start in words[-6:]:
             label = text[start:colon]
-            if not _LABEL.fullmatch(label) or (_CAPITALS.search(label) and not label.isupper()):
+            mixed = _CAPITALS.search(label) and not label.isupper() and " " in label.strip()  # "FIndings" is a slip
+            if not _LABEL.fullmatch(label) or mixed:
                 continue
             leads = start - line <= _LONGEST and _LED.fullmatch(text, line, start) is not None
             section = named(label) or (misspelt(label) if leads or label.isupper() else None)

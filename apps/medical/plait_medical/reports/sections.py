@@ -9,9 +9,10 @@ A header is a name from `headers.yaml`, or a slip or two away from one,
   a header of that section, where it names the section that it stands in, and in a phrase ("other findings:").
 
 What stands before the first header, or under a mere title ("FINAL REPORT"), is ``body``. Where no header says findings,
-the paragraphs after the first one of the last indication, comparison or technique are ``findings``; and where none
-says impression either, so is ``body``: a report without headers is all findings. "Findings and impression" are
-``findings``. An ``addendum`` is kept apart, and so is a first reading that the final report replaces (``wet_read``).
+the paragraphs after the first one of the last indication, comparison, technique or examination are ``findings``; and
+where none says impression either, so is ``body``: a report without headers is all findings. "Findings and impression"
+are ``findings``. An ``addendum`` is kept apart, and so is a first reading that the final report replaces
+(``wet_read``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from plait_medical.reports.headers import headers
 
-_CONTEXT = ("indication", "comparison", "technique")
+_CONTEXT = ("indication", "comparison", "technique", "examination")
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f\xa0\u2000-\u200f\u202a-\u202f\u2060-\u206f\u3000\ufeff]|&(?:nbsp|\#160|\#x[aA]0);"
 )
@@ -115,7 +116,7 @@ def _shown(match: re.Match[str]) -> str:
 
 
 def _with_free_paragraphs(text: str, parts: list[tuple[str, Span]]) -> list[tuple[str, Span]]:
-    """Cut the last indication, comparison or technique after its first paragraph; the rest is findings."""
+    """Cut the last indication, comparison, technique or examination after its first paragraph; the rest is findings."""
     for place, (section, span) in reversed(list(enumerate(parts))):
         if section in _CONTEXT:
             end = _PARAGRAPH.search(text, span.start, span.stop)

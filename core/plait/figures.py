@@ -26,12 +26,15 @@ _SHOWN = 60
 
 
 def similarity_matrices(subjects: Sequence[Subject], folder: Path) -> Picture | None:
-    """Cosine similarity of the first two modalities on validation rows, one panel a subject."""
-    pairs = [(subject, *_paired(subject, _SHOWN)) for subject in subjects]
+    """Cosine similarity of the first two modalities that all represent on validation rows, one panel a subject."""
+    names = _names(subjects)
+    if names is None:
+        return None
+    first, second = names
+    pairs = [(subject, *_paired(subject, first, second, _SHOWN)) for subject in subjects]
     pairs = [(subject, x, y) for subject, x, y in pairs if len(x) > 1]
     if not pairs:
         return None
-    first, second = _names(pairs[0][0])
     figure, axes = plt.subplots(1, len(pairs), figsize=(4.2 * len(pairs), 4.2), squeeze=False)
     for axis, (subject, x, y) in zip(axes[0], pairs, strict=True):
         similarity = x @ y.T
@@ -49,11 +52,14 @@ def similarity_matrices(subjects: Sequence[Subject], folder: Path) -> Picture | 
 
 def embedding_maps(subjects: Sequence[Subject], folder: Path) -> Picture | None:
     """The shared space of validation rows on its first two principal components, one panel a subject."""
-    pairs = [(subject, *_paired(subject, 200)) for subject in subjects]
+    names = _names(subjects)
+    if names is None:
+        return None
+    first, second = names
+    pairs = [(subject, *_paired(subject, first, second, 200)) for subject in subjects]
     pairs = [(subject, x, y) for subject, x, y in pairs if len(x) > 2]
     if not pairs:
         return None
-    first, second = _names(pairs[0][0])
     figure, axes = plt.subplots(1, len(pairs), figsize=(4.2 * len(pairs), 4.2), squeeze=False)
     for axis, (subject, x, y) in zip(axes[0], pairs, strict=True):
         plane = _principal_plane(np.concatenate([x, y]))
@@ -117,14 +123,15 @@ def _curve(axis: Any, colour: str, subject: str, points: list[tuple[float, Resul
     axis.errorbar(shares, values, yerr=spread, color=colour, marker="o", markersize=4, capsize=3, label=subject)
 
 
-def _names(subject: Subject) -> tuple[str, str]:
-    first, second = subject.table.modalities[:2]
-    return first, second
+def _names(subjects: Sequence[Subject]) -> tuple[str, str] | None:
+    """The first two modalities that every subject represents; the table may hold others, such as a lateral film."""
+    first, *others = (subject.modalities for subject in subjects)
+    shared = [name for name in first if all(name in other for other in others)]
+    return (shared[0], shared[1]) if len(shared) > 1 else None
 
 
-def _paired(subject: Subject, most: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _paired(subject: Subject, first: str, second: str, most: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Embeddings of the first rows of ``val`` that have both modalities."""
-    first, second = _names(subject)
     rows = np.flatnonzero(subject.table.splits == "val")
     x, y = subject.embeddings(first)[rows], subject.embeddings(second)[rows]
     if x.shape[1] != y.shape[1]:

@@ -38,6 +38,11 @@ class Subject(Protocol):
         """``None`` for raw features."""
         ...
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those of the table that it represents, in the table's order: a table may hold more than a recipe uses."""
+        ...
+
     def features(self, modality: str) -> Array:
         """(N, D) what a probe is trained on: the encoder's pooled features, frozen."""
         ...
@@ -85,6 +90,10 @@ class ModelSubject:
         self.refused: dict[str, str] = {}
         self._arrays: dict[tuple[str, str], Array] = {}
         self._fused: dict[tuple[str, ...], Array] = {}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(name for name in self.table.modalities if name in self.model.encoders)
 
     def features(self, modality: str) -> Array:
         return self._array("features", modality)
@@ -191,6 +200,10 @@ class RawSubject:
         self._featurizers = {name: make() for name, make in featurizers.items() if name in table.modalities}
         self._features = self._compute()
         self._alignment: RidgeAlignment | None = None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(name for name in self.table.modalities if name in self._featurizers)
 
     def features(self, modality: str) -> Array:
         return self._features[modality]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plait.apps import app_names, load_app
+from tests.medical.planted import study
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -32,6 +33,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in app_names():
         app = load_app(name)
         app.synthetic(shared / "data" / app.demo.folder, 0)
+    study(shared / "data/medical/dicom/files")
     return shared
 
 

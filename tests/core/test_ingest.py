@@ -183,3 +183,41 @@ def test_without_any_row_left_the_first_cause_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"No row of .* \(first cause: 0: .*is damaged: copy it again"):
         ingest("toy", LAYOUT, root, tmp_path / "pairs.parquet", Loader())
     assert not list(tmp_path.glob("pairs*"))
+
+
+def test_a_share_that_is_none_and_a_folder_to_write_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    root = write(tmp_path / "data")
+    for val in (-0.2, 0.0, 1.0, 2.0):
+        with pytest.raises(InputError, match="give a validation share between 0 and 1"):
+            ingest("toy", LAYOUT, root, tmp_path / "pairs.parquet", Loader(), val=val)
+    with pytest.raises(InputError, match=r"data is a folder: give the name of the \.parquet file"):
+        ingest("toy", LAYOUT, root, root, Loader())
+    assert not (root / "read").exists()
+
+
+def test_rows_of_one_group_cannot_be_split_and_the_message_says_what_the_layout_asks(tmp_path: Path) -> None:
+    def one_group(root: Path, refuse: Refuse) -> Iterator[Row]:
+        for row in LAYOUT.read(root, refuse):
+            yield row | {"group": "all", "split": None}
+
+    layout = replace(LAYOUT, read=one_group)
+    with pytest.raises(InputError, match=r"8 rows .* one group.*tell their groups apart \('films': films that say"):
+        ingest("toy", layout, write(tmp_path / "data"), tmp_path / "pairs.parquet", Loader())
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pairs.ingest.json").mkdir()
+    with pytest.raises(InputError, match=r"pairs\.parquet cannot be written .*: make room, or name another --out"):
+        ingest("toy", LAYOUT, write(tmp_path / "data"), tmp_path / "pairs.parquet", Loader())
+
+
+def test_a_name_that_is_not_utf_8_costs_its_row_and_can_be_shown(tmp_path: Path) -> None:
+    def odd(root: Path, refuse: Refuse) -> Iterator[Row]:
+        for row in LAYOUT.read(root, refuse):
+            yield row | {"0": {"id": "odd \udcff"}, "1": {"seen": ["odd \udcff"]}}.get(str(row["id"]), {})
+        refuse("odd \udcff", Remark("is odd"))
+
+    report = ingest("toy", replace(LAYOUT, read=odd), write(tmp_path / "data"), tmp_path / "pairs.parquet", Loader())
+    assert report.causes == {"has a name that is not UTF-8: rename the file or its folder": 2}
+    assert [refusal["what"] for refusal in report.refusals] == ["odd \\udcff", "1"]
+    assert str(report).encode()

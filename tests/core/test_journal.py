@@ -89,6 +89,15 @@ def test_where_nothing_can_be_written_is_said_at_once(tmp_path: Path) -> None:
         journal.add("a", {})
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full")
+    with Journal(tmp_path / "j") as journal, full.open("wb", buffering=0) as file:
+        monkeypatch.setattr(Path, "open", lambda *_, **given: file)
+        with pytest.raises(InputError, match=r"j cannot be written .No space left on device.: make room"):
+            journal.add("a", {})
+
+
 # --- what it depends on -----------------------------------------------------------------------------------------
 
 

@@ -115,6 +115,7 @@ class TestQuarantine:
         saved(film(**elements), tmp_path / "in" / "films" / "a.dcm")
         summary = deidentify(tmp_path / "in", tmp_path / "out")
         assert summary.causes == {("quarantined", cause): 1}
+        assert "look at each film in 'quarantine'" in str(summary)
         assert [name.split("/")[:2] for name in tree(tmp_path / "out")] == [["quarantine", "films"]]
         assert leaks(b"".join(tree(tmp_path / "out").values())) == []
 
@@ -218,5 +219,7 @@ class TestAudit:
             "cleaned 3, quarantined 0, refused 1",
             "  refused 1: is neither a DICOM file nor a .txt report.",
         ]
+        assert "values: " in shown
         assert "masked 3" in shown
+        assert "in 'quarantine'" not in shown
         assert leaks(shown.encode()) == []

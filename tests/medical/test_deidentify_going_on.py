@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,18 @@ class TestGoingOn:
         late.rename(root / "films" / "Zamenhof_pa.dcm")
         run()
         assert "[KNOWN] is well" in report.read_text()
+
+    def test_a_full_disk_is_said_in_one_sentence(
+        self, run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Full(io.FileIO):
+            def write(self, *_: object) -> int:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        run("first")  # which makes the key
+        monkeypatch.setattr(os, "fdopen", lambda descriptor, *_, **given: Full(descriptor, "w"))
+        with pytest.raises(InputError, match=r"audit\.jsonl cannot be written \(No space left on device\): make room"):
+            run()
 
     def test_a_film_that_a_person_let_out_of_the_quarantine_stays_out(self, tmp_path: Path) -> None:
         saved(film(Modality="US"), tmp_path / "in" / "a.dcm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -155,6 +156,13 @@ def test_a_bits_stored_that_is_too_small_is_no_reason_to_cut_a_film(write_dicom)
         read_film(write_dicom(smooth(), BitsStored=10, HighBit=9))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_film_that_would_wrap_between_its_rows_is_not_cut_either(write_dicom, turned):
+    stored = np.arange(16 * 16, dtype=np.uint16).reshape(16, 16) * 4
+    with pytest.raises(UnreadableFilm, match="values beyond its BitsStored"):
+        read_film(write_dicom(stored.T.copy() if turned else stored, BitsStored=8, HighBit=7))
+
+
 def test_values_may_lie_at_the_top_of_their_cells(write_dicom):
     film = read_film(write_dicom(smooth() << 4, BitsStored=12, HighBit=15))
     np.testing.assert_array_equal(film.stored, smooth())
@@ -275,6 +283,10 @@ def test_errors_warnings_and_logs_tell_nothing_of_the_patient(write_dicom, recwa
 def test_missing_and_forbidden_files_are_named(tmp_path: Path):
     with pytest.raises(UnreadableFilm, match="is missing"):
         read_film(tmp_path / "none.dcm")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    for path in (tmp_path, tmp_path / "pipe.dcm"):
+        with pytest.raises(UnreadableFilm, match="no ordinary file"):
+            read_film(path)
     (tmp_path / "text.dcm").write_text("not DICOM at all")
     with pytest.raises(UnreadableFilm):
         read_header(tmp_path / "text.dcm")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from plait.errors import InputError
+from plait_medical.ingest.generic_folder import HELD
 from tests.medical.folders import POINTER, SECRET, draw, read, write
 
 RAMP = np.arange(16, dtype=np.uint16).reshape(4, 4)
@@ -146,6 +148,12 @@ def test_links_that_lead_in_a_circle_are_not_followed(tmp_path):
     assert [row["id"] for row in read("generic-folder", tmp_path)[0]] == ["p1/a"]
 
 
+def test_a_pipe_that_is_called_like_a_film_is_not_waited_for(tmp_path):
+    draw(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    assert [row["id"] for row in read("generic-folder", tmp_path)[0]] == ["a"]
+
+
 def test_oblique_films_are_left_out_and_damaged_ones_left_to_the_reader(tmp_path, write_dicom):
     write_dicom(RAMP, "o.dcm", ViewPosition="RAO")
     write_dicom(RAMP, "l.dcm", ViewPosition="LL")
@@ -193,3 +201,15 @@ def test_a_folder_without_films_and_a_wrong_patients_csv_are_errors(tmp_path):
     write(tmp_path / "patients.csv", "film,patient\na,1\n")
     with pytest.raises(InputError, match=r"patients\.csv lacks the column 'file'"):
         read("generic-folder", tmp_path)
+
+
+def test_films_in_the_quarantine_of_a_deidentification_are_refused_until_a_person_moves_them(tmp_path):
+    draw(tmp_path / "quarantine/p1/a.png")
+    with pytest.raises(InputError, match="holds no film but in 'quarantine'"):
+        read("generic-folder", tmp_path)
+    draw(tmp_path / "p2/b.png", 1)
+    rows, told = read("generic-folder", tmp_path)
+    assert [row["id"] for row in rows] == ["p2/b"]
+    assert [*told] == [("quarantine/p1/a.png", HELD)]
+    (tmp_path / "quarantine/p1").rename(tmp_path / "p1")
+    assert [row["group"] for row in read("generic-folder", tmp_path)[0]] == ["p1", "p2"]

@@ -21,7 +21,7 @@ class Fake:
     name, loader = "convirt", Loader(32)
 
     def __init__(self, table: PairTable, arrays: dict[str, np.ndarray]) -> None:
-        self.table, self.arrays = table, arrays
+        self.table, self.arrays, self.modalities = table, arrays, tuple(arrays)
 
     def embeddings(self, modality: str) -> np.ndarray:
         return self.arrays[modality]

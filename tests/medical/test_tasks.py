@@ -25,6 +25,7 @@ class Fake:
     def __init__(self, table: PairTable, image: Any, report: Any, model: Any = None) -> None:
         self.table, self.model = table, model
         self.arrays = {"image": np.asarray(image, np.float32), "report": np.asarray(report, np.float32)}
+        self.modalities = table.modalities
 
     def features(self, modality: str) -> Any:
         return self.arrays[modality]
@@ -168,6 +169,15 @@ def test_a_table_without_labels_or_pairs_serves_no_task():
     bare = PairTable.from_rows([{"id": "1", "group": "1", "split": "val", "image": "x", "report": None}], INFO)
     subject = Fake(bare, np.eye(1), np.full((1, 1), np.nan))
     assert not any(figures(name, subject) for name in TASKS)
+
+
+def test_a_model_of_films_alone_is_asked_for_no_report():
+    table, features = labelled()
+    subject = Fake(table, features, features)
+    subject.modalities, subject.embeddings = ("image",), None
+    assert not figures("retrieval", subject)
+    assert not figures("zero_shot", subject)
+    assert figures("linear_probe", subject)
 
 
 def test_prompts_are_of_known_labels_and_take_both_sides():

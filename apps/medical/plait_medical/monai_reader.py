@@ -17,7 +17,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 from numpy.typing import NDArray
 
 from plait.errors import InputError
-from plait_medical.dicom import is_dicom
+from plait_medical.dicom import holds_dicom
 from plait_medical.film import SUFFIXES, Film
 from plait_medical.load import open_film
 
@@ -50,7 +50,7 @@ class FilmReader(ImageReader):
 
     def verify_suffix(self, filename: Sequence[Path_] | Path_) -> bool:
         """Whether all of the files may be films, by name or, for DICOM, by content."""
-        return all(path.suffix.lower() in SUFFIXES or _holds_dicom(path) for path in _paths(filename))
+        return all(path.suffix.lower() in SUFFIXES or holds_dicom(path) for path in _paths(filename))
 
     def read(self, data: Sequence[Path_] | Path_, **kwargs: object) -> list[Path]:  # noqa: ARG002 - MONAI's signature
         """Take the files' names; they are opened by `get_data`.
@@ -98,11 +98,3 @@ class FilmReader(ImageReader):
 
 def _paths(files: Sequence[Path_] | Path_) -> list[Path]:
     return [Path(files)] if isinstance(files, str | PathLike) else [Path(file) for file in files]
-
-
-def _holds_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
-        return False

@@ -26,6 +26,8 @@ _RIGHT, _WRONG = "#1b7837", "#b2182b"
 def pictures(subject: Subject, folder: Path) -> Iterator[Picture]:
     """Draw paired samples of ``val``, and the three reports that the subject finds nearest to a few films."""
     table = subject.table
+    if not {"image", "report"} <= set(subject.modalities):
+        return
     rows = _shown_rows(subject)
     if len(rows) == 0:
         return

@@ -13,7 +13,7 @@ from plait.errors import InputError
 from plait.pairs.dataset import Loader
 from plait.pairs.examine import Examine, Outcome, load_and_see, outcome
 from plait.pairs.ingest_report import Account, IngestReport
-from plait.pairs.journal import Journal, installed, row_key
+from plait.pairs.journal import Journal, installed, row_key, unwritable
 from plait.pairs.layout import Layout, Remark, Row
 from plait.pairs.leakage import check_leakage
 from plait.pairs.splits import group_split
@@ -62,10 +62,15 @@ def ingest(
         advance: called once a row, for a progress bar.
 
     Raises:
-        InputError: where ``root`` is not this layout, where no row is left, or where splits leak.
+        InputError: where ``root`` is not this layout, where no row is left, where splits leak, or where nothing can
+            be written.
     """
     if not root.exists():
         raise InputError(f"There is no {root}: give the root of a '{layout.name}' data set.")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: give the name of the .parquet file to write.")
+    if not 0 < val < 1:
+        raise InputError(f"{val:g} is no share of the rows: give a validation share between 0 and 1.")
     base = root if root.is_dir() else root.parent
     columns = [column for names in layout.modalities.values() for column in names]
     see = examine or partial(load_and_see, loader, tuple(layout.modalities))
@@ -83,7 +88,7 @@ def ingest(
             journal.remove()
             first = next((f" (first cause: {told['what']}: {told['cause']})" for told in account.refusals.each), "")
             raise InputError(f"No row of {root} could be taken in{first}: is it a '{layout.name}' data set?")
-        _assign_splits(rows, val, seed)
+        _assign_splits(rows, val, seed, layout)
         info = TableInfo.of(app, layout, base)
         if (base / MARKER).exists():
             info = replace(info, source="made by plait", licence="none: made by a program", synthetic=True)
@@ -91,9 +96,12 @@ def ingest(
         leakage = check_leakage(table, allow_leakage)
         if leakage:
             table = table.with_info(leakage_allowed=str(leakage))
-        table.write(out)
         report = IngestReport.of(table, account, leakage)
-        out.with_suffix(".ingest.json").write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
+        try:
+            table.write(out)
+            out.with_suffix(".ingest.json").write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise InputError(unwritable(out, error)) from error
         journal.remove()
     return report
 
@@ -152,10 +160,20 @@ def _taken_in(
         if became.refused is not None:
             account(str(row["id"]), became.refused, files)
             continue
+        if not _is_utf8([*row.values(), *became.columns.values()]):
+            account(str(row["id"]), "has a name that is not UTF-8: rename the file or its folder", files)
+            continue
         for remark in became.remarks:
             account(str(row["id"]), Remark(remark), files)
         prints = {f"fingerprint_{name}": b64decode(value) for name, value in became.prints.items()}
         yield row | dict(became.columns) | prints
+
+
+def _is_utf8(value: object) -> bool:
+    """Whether a table can hold a value; the system gives out names in any encoding."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_utf8, value))
+    return not isinstance(value, str) or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _files(row: Row, columns: Iterable[str], root: Path) -> list[str]:
@@ -166,13 +184,17 @@ def _files(row: Row, columns: Iterable[str], root: Path) -> list[str]:
     return [str(root / name) for name in names] + [PurePath(name).name for name in names]
 
 
-def _assign_splits(rows: list[Row], val: float, seed: int) -> None:
+def _assign_splits(rows: list[Row], val: float, seed: int, layout: Layout) -> None:
     """Split by group the rows that the data set itself did not split."""
     without = [row for row in rows if row.get("split") is None]
     if not without:
         return
+    groups = [str(row["group"]) for row in without]
+    if len(set(groups)) == 1:
+        cause = f"{len(groups):,} rows without a split belong to one group, and train and val need one each"
+        raise InputError(f"{cause}: give more data, or tell their groups apart ('{layout.name}': {layout.about}).")
     labels = sorted({name for row in without for name in row if name.startswith("label_")})
     strata = ["/".join(str(row.get(name)) for name in labels) for row in without]
-    splits = group_split([str(row["group"]) for row in without], {"train": 1.0 - val, "val": val}, seed, strata)
+    splits = group_split(groups, {"train": 1.0 - val, "val": val}, seed, strata)
     for row, split in zip(without, splits, strict=True):
         row["split"] = split

@@ -59,6 +59,7 @@ class Account:
     noted: Counter[str] = field(default_factory=Counter[str])
 
     def __call__(self, what: str, cause: str, files: Iterable[str] = ()) -> None:
+        what = what.encode(errors="backslashreplace").decode()  # no terminal can show a name that is not UTF-8
         (self.remarks if isinstance(cause, Remark) else self.refusals).add(what, cause, files)
 
 

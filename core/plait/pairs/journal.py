@@ -43,8 +43,10 @@ class Journal:
         """Write down what was found, in values that JSON has; raises `InputError` where nothing can be written."""
         if self._file is None:
             self._file = self._opened()
-        self._file.write(json.dumps([key, found]).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps([key, found]).encode() + b"\n")
+        except OSError as error:
+            raise InputError(unwritable(self._path, error)) from error
 
     def remove(self) -> None:
         """Delete the file: what it remembers is written elsewhere, or worth nothing."""
@@ -53,12 +55,11 @@ class Journal:
     def _opened(self) -> BinaryIO:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("ab")
+            file = self._path.open("ab", buffering=0)
+            if file.tell():
+                file.write(b"\n")  # so that what follows a line cut short is a line of its own
         except OSError as error:
-            cause = f"cannot be written ({error.strerror}): name another --out."
-            raise InputError(f"{self._path} {cause}") from error
-        if file.tell():
-            file.write(b"\n")  # so that what follows a line cut short is a line of its own
+            raise InputError(unwritable(self._path, error)) from error
         return file
 
 
@@ -70,6 +71,11 @@ def row_key(row: Row, root: Path, columns: Iterable[str], examiner: str) -> str:
     """
     parts = [examiner, str(root.resolve()), row, list(_stamps(row, root, columns))]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """Why an ingest cannot write ``path``, and what helps."""
+    return f"{path} cannot be written ({error.strerror or error}): make room, or name another --out."
 
 
 def installed() -> list[str]:

@@ -42,6 +42,7 @@ class Leakage:
         texts: how many rows of the second have a text that a row of the first has, by modality. Equal texts are told
             and never refused: normal reports are often word for word the same.
         sharing: how many rows of the second belong to a group that the first has.
+        member: the id of one of them. It stands for the groups in messages: a group's own name may say who somebody is.
     """
 
     groups: list[str] = field(default_factory=list[str])
@@ -50,6 +51,7 @@ class Leakage:
     inputs: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     texts: dict[str, int] = field(default_factory=dict[str, int])
     sharing: int = 0
+    member: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.groups or self.studies or self.rows or self.inputs)
@@ -63,12 +65,13 @@ class Leakage:
             self.inputs + other.inputs,
             texts,
             self.sharing + other.sharing,
+            self.member or other.member,
         )
 
     def __str__(self) -> str:
         parts: list[str] = []
         if self.groups:
-            parts.append(f"groups on both sides: {len(self.groups):,} (such as '{self.groups[0]}')")
+            parts.append(f"groups on both sides: {len(self.groups):,} (such as that of row '{self.member}')")
         if self.studies:
             parts.append(f"studies on both sides: {len(self.studies):,}")
         if self.rows:
@@ -105,13 +108,15 @@ def check_leakage(table: PairTable, allow: bool = False) -> Leakage:
 def check_tables(left: PairTable, right: PairTable) -> Leakage:
     """Look for what two tables share, such as the one trained on and the one tested on; splits play no part."""
     groups = set(left.groups.tolist())
+    members = [name for name, group in zip(right.ids, right.groups.tolist(), strict=True) if group in groups]
     return Leakage(
         groups=sorted(groups & set(right.groups.tolist())),
         studies=_shared_studies(left, right),
         rows=_shared_rows(left, right),
         inputs=_shared_inputs(left, right),
         texts=_shared_texts(left, right),
-        sharing=sum(group in groups for group in right.groups.tolist()),
+        sharing=len(members),
+        member=members[0] if members else "",
     )
 
 

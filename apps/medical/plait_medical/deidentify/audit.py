@@ -53,7 +53,7 @@ class Audit:
         self._done: dict[str, Entry] = {}
         try:
             whole = self._read(job) if path.exists() else 0
-            self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
+            self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=0)
             # A killed run may have left half a line.
             self._file.truncate(whole)
             self._file.seek(whole)
@@ -78,8 +78,12 @@ class Audit:
         self._file.close()
 
     def _write(self, row: dict[str, Any]) -> None:
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(row).encode() + b"\n")
+        except OSError as error:
+            self.close()
+            cause = f"cannot be written ({error.strerror}): make room, and begin again with an empty OUT"
+            raise InputError(f"{self.path} {cause}, or go on with the same --key.") from error
 
     def _read(self, job: dict[str, Any]) -> int:
         """Take in the entries of an earlier run; gives back the bytes that are whole lines."""
@@ -118,6 +122,8 @@ class Summary:
     def __str__(self) -> str:
         lines = [", ".join(f"{name} {self.outcomes[name]:,}" for name in ("cleaned", "quarantined", "refused"))]
         lines += [f"  {outcome} {count:,}: {cause}" for (outcome, cause), count in self.causes.most_common()]
+        if self.outcomes["quarantined"]:
+            lines.append("  look at each film in 'quarantine': move it to the same path outside if it may stay")
         if self.changes:
-            lines.append("  " + ", ".join(f"{done} {count:,}" for done, count in sorted(self.changes.items())))
+            lines.append("  values: " + ", ".join(f"{done} {count:,}" for done, count in sorted(self.changes.items())))
         return "\n".join(lines)

@@ -4,8 +4,8 @@
 ``decoders`` (compressed to stored values), ``greyscale`` (stored values to grey levels) and ``header``.
 """
 
-from plait_medical.dicom.elements import is_dicom
+from plait_medical.dicom.elements import holds_dicom, is_dicom
 from plait_medical.dicom.reader import read_film, read_header, small_film
 from plait_medical.film import Film, Header, UnreadableFilm
 
-__all__ = ["Film", "Header", "UnreadableFilm", "is_dicom", "read_film", "read_header", "small_film"]
+__all__ = ["Film", "Header", "UnreadableFilm", "holds_dicom", "is_dicom", "read_film", "read_header", "small_film"]

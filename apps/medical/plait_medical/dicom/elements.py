@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import stat
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -73,6 +74,15 @@ def is_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM" or little or big
 
 
+def holds_dicom(path: Path) -> bool:
+    """Whether a file begins as `is_dicom` says; false where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(132))
+    except OSError:
+        return False
+
+
 def read_elements(path: Path | str, notes: list[str], pixels: bool = True) -> tuple[Dataset, UID]:
     """Read the data elements that a film needs, and its transfer syntax.
 
@@ -82,13 +92,15 @@ def read_elements(path: Path | str, notes: list[str], pixels: bool = True) -> tu
         pixels: also read the pixel data.
 
     Raises:
-        RefusalError: the file is too large, or is a bomb.
+        RefusalError: the file is no ordinary one, is too large, or is a bomb.
         Exception: whatever pydicom makes of a damaged file.
     """
-    size = Path(path).stat().st_size
-    if size > LARGEST_FILE:
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
+        raise RefusalError("is a folder or no ordinary file: give the film's own file.")
+    if found.st_size > LARGEST_FILE:
         raise RefusalError(f"is larger than {LARGEST_FILE >> 20} MiB: give one film a file.")
-    with _Source(io.FileIO(str(path)), size) as file:
+    with _Source(io.FileIO(str(path)), found.st_size) as file:
         file.seek(128)
         if file.read(4) != b"DICM":
             file.seek(0)

@@ -166,5 +166,6 @@ def _low_aligned(raw: NDArray[Any], pixel: ImagePixel, notes: list[str]) -> NDAr
 
 
 def _roughness(values: NDArray[Any]) -> float:
-    """The mean difference of neighbours."""
-    return float(np.abs(np.diff(values.astype(np.float32), axis=-1)).mean()) if values.shape[-1] > 1 else 0.0
+    """The mean difference of neighbours, in the rows and between them."""
+    levels = values.astype(np.float32)
+    return sum(float(np.abs(np.diff(levels, axis=axis)).mean()) for axis in (-2, -1) if levels.shape[axis] > 1)

@@ -2,7 +2,7 @@
 
 Folders may lie in folders. The films of one StudyInstanceUID are one study, with one row; so are the films of a folder
 of which a text speaks as a whole: ``s1/pa.png``, ``s1/lateral.png`` with ``s1/report.txt`` or ``reports/s1.txt``. Any
-other film is a study of its own.
+other film is a study of its own. What `plait medical deidentify` put into ``quarantine`` is refused.
 
 Who the patient is decides which rows must never be split. In this order: ``patients.csv`` (columns ``file``, a film or
 a folder, and ``patient``), the DICOM PatientID as a hash, the outermost folder, the part of the name before the first
@@ -20,12 +20,14 @@ from pathlib import Path, PurePosixPath
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
-from plait_medical.dicom import is_dicom, read_header
+from plait_medical.deidentify.job import QUARANTINE
+from plait_medical.dicom import holds_dicom, read_header
 from plait_medical.film import SUFFIXES, Header, UnreadableFilm
 from plait_medical.ingest.studies import View, projection, study_row, with_priors
 from plait_medical.ingest.tables import EMPTY_REPORT, NOT_UTF8, csv_lines, joined, read_text
 
 UNSAID = Remark("nothing says which film of the study is frontal, and the first was taken: name them _pa and _lateral")
+HELD = "waits in quarantine for a person: look at it, and move it to the same path outside 'quarantine' if it may stay"
 _NO_HEADER = Header(rows=0, columns=0)
 
 
@@ -48,7 +50,10 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
     """Yield a row for each study; one without a report has none, a report without a film is refused."""
     paths = _named(root, "films", _is_film, refuse)
     if not paths:
-        raise InputError(f"{root} holds no film: put {', '.join(SUFFIXES)} files into it or into {root / 'films'}.")
+        held = f" but in '{QUARANTINE}'" if (root / QUARANTINE).is_dir() else ""
+        raise InputError(
+            f"{root} holds no film{held}: put {', '.join(SUFFIXES)} files into it or into {root / 'films'}."
+        )
     texts = _named(root, "reports", lambda path: path.suffix.lower() == ".txt", refuse)
     patients = _patients(root / "patients.csv", refuse)
     films = [_film(root, path, name, patients) for name, path in paths.items()]
@@ -118,10 +123,12 @@ def _named(root: Path, folder: str, wanted: Callable[[Path], bool], refuse: Refu
     for parent, folders, files in place.walk():
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (parent / file for file in sorted(files) if not file.startswith(".")):
-            if path.is_dir() or not wanted(path):
+            if (path.exists() and not path.is_file()) or not wanted(path):  # to open a pipe would wait for ever
                 continue
             relative = path.relative_to(root)
-            if _name(relative) in found:
+            if relative.parts[0] == QUARANTINE:
+                refuse(relative.as_posix(), HELD)
+            elif _name(relative) in found:
                 refuse(relative.as_posix(), "shares its name with another file: rename one of the two.")
             else:
                 found[_name(relative)] = relative.as_posix()
@@ -139,20 +146,12 @@ def _is_film(path: Path) -> bool:
     """Whether a file is a film by its suffix, or DICOM by its content: scanners and archives often add no suffix."""
     if path.suffix.lower() in SUFFIXES:
         return True
-    return path.suffix.lower() not in (".txt", ".csv") and path.name != "DICOMDIR" and _holds_dicom(path)
-
-
-def _holds_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
-        return False
+    return path.suffix.lower() not in (".txt", ".csv") and path.name != "DICOMDIR" and holds_dicom(path)
 
 
 def _film(root: Path, path: str, name: str, patients: Mapping[str, str]) -> _Film:
     header = _NO_HEADER
-    if path.lower().endswith(".dcm") or _holds_dicom(root / path):
+    if path.lower().endswith(".dcm") or holds_dicom(root / path):
         with suppress(UnreadableFilm):  # whoever reads its pixels will say what is wrong with it
             header = read_header(root / path)
     outermost, _, inner = name.partition("/")

@@ -54,8 +54,9 @@ def run_ingest(
 ) -> IngestReport:
     """Ingest with a progress bar; raises `InputError` for a layout that the app does not know."""
     if layout not in app.layouts:
-        known = "; ".join(f"{known.name} ({known.about})" for known in app.layouts.values())
-        raise InputError(f"{app.name} knows no layout '{layout}': choose one of {known}.")
+        near = difflib.get_close_matches(layout, app.layouts, n=1)
+        hint = f" (is it '{near[0]}'?)" if near else ""
+        raise InputError(f"{app.name} knows no layout '{layout}'{hint}: choose one of {', '.join(app.layouts)}.")
     with progress(f"ingest {layout}", 0) as advance:
         return ingesting.ingest(
             app.name, app.layouts[layout], root, out, app.loader(),
@@ -142,14 +143,18 @@ def check_leakage(app: str, left: Path, right: Path | None, json: bool) -> int:
     """Tell what two pair tables share, or the splits of one; gives back 1 where anything but texts is shared."""
     table = _table(app, left)
     if right is None:
-        found, sides, rows = leakage.check_leakage(table, allow=True), f"the splits of {left}", 0
+        other, sides, rows = table, f"the splits of {left}", 0
+        found = leakage.check_leakage(table, allow=True)
     else:
         other = _table(app, right)
-        found, sides, rows = leakage.check_tables(table, other), f"{left} and {right}", len(other)
+        sides, rows = f"{left} and {right}", len(other)
+        found = leakage.check_tables(table, other)
     if json:
         print(jsonlib.dumps(asdict(found), indent=1))
         return int(bool(found))
     print(f"{sides}: {found}")
+    if table.info.source != other.info.source:
+        print("the two come from different sources: equal names of groups, studies or rows may mean different ones")
     if rows and found.sharing:
         share = f"{found.sharing:,} of its {rows:,} rows ({found.sharing / rows:.1%})"
         print(f"{right}: {share} belong to a group of {left}")

@@ -13,6 +13,7 @@ from plait.pairs.table import PairTable
 from plait.recipes import build_loader, read_recipe
 from plait.training.pretrain import Hardware, pretrain
 from plait_medical.cli import app
+from plait_medical.load import Loader
 
 SMALL = ["optimisation.batch_size=8", "optimisation.warmup_steps=1", "data.image_size=32"]
 
@@ -38,7 +39,7 @@ def test_a_run_with_a_cache_is_the_run_without_and_its_size_is_said_beforehand(
     assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "first", "second")}) == 1
     assert (tmp_path / "plain" / "recipe.yaml").read_bytes() == (tmp_path / "first" / "recipe.yaml").read_bytes()
     held = sum(path.stat().st_size for path in folder.iterdir())
-    assert 0 < held <= build_loader(app, recipe.data, table, folder).cache_bytes(table)
+    assert 0 < held <= Loader(**recipe.data, cache=str(folder)).cache_bytes(table)
 
 
 def test_the_second_time_no_film_is_opened(table: PairTable, tmp_path: Path) -> None:

@@ -38,6 +38,21 @@ def test_films_and_texts_pair_by_name(tmp_path, films, reports):
     assert SECRET not in str(told)
 
 
+def test_a_report_is_its_findings_and_impression_and_its_sections_are_columns(tmp_path):
+    draw(tmp_path / "p1_a.png", 1)
+    draw(tmp_path / "p1_b.png", 2)
+    letter = (
+        "SAINT ELSEWHERE HOSPITAL\nEXAM: Chest\nINDICATION: Cough.\n\nFINDINGS: Clear lungs.\nIMPRESSION: Normal.\n"
+    )
+    write(tmp_path / "p1_a.txt", letter)
+    write(tmp_path / "p1_b.txt", "INDICATION: Cough.\n")
+    (whole, asked), told = read("generic-folder", tmp_path)
+    assert whole["report"] == "Clear lungs. Normal."
+    assert (whole["indication"], whole["findings"], whole["impression"]) == ("Cough.", "Clear lungs.", "Normal.")
+    assert asked["report"] is None, "a question is no report"
+    assert list(told) == [("p1_b.txt", "the report is empty; the film is kept without it")]
+
+
 def test_patients_csv_comes_before_the_dicom_header_before_the_folder_before_the_name(tmp_path, write_dicom):
     write_dicom(RAMP, "a_1.dcm")
     write_dicom(RAMP, "b_1.dcm")

@@ -21,6 +21,7 @@ def test_columns_go_by_their_usual_names_whatever_the_delimiter_and_encoding(tmp
     assert rows[0] == {
         "id": "s1", "group": "7", "time": None, "split": "val", "study": "s1", "image": "x/a.png", "lateral": None,
         "prior": None, "prior_id": None, "view": None, "views": ["x/a.png"], "report": "Größe normal.",
+        "findings": "Größe normal.", "impression": None, "indication": None, "comparison": None, "technique": None,
         "label_edema": 1,
     }  # fmt: skip
     assert rows[1]["report"] is None

@@ -174,7 +174,8 @@ def test_a_table_without_labels_or_pairs_serves_no_task():
 def test_a_model_of_films_alone_is_asked_for_no_report():
     table, features = labelled()
     subject = Fake(table, features, features)
-    subject.modalities, subject.embeddings = ("image",), None
+    subject.modalities = ("image",)
+    del subject.arrays["report"]
     assert not figures("retrieval", subject)
     assert not figures("zero_shot", subject)
     assert figures("linear_probe", subject)

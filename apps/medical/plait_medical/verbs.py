@@ -29,9 +29,13 @@ def deidentify(
     retain_dates: Literal["removed", "shifted"],
     retain_uids: bool,
 ) -> int:
-    """Run ``plait medical deidentify``; gives back the exit code."""
+    """Run ``plait medical deidentify``; gives back 1 where nothing could be cleaned."""
     from plait_medical import deidentify as room
 
     options = room.Options(dates=retain_dates == "shifted", uids=retain_uids)
-    print(room.deidentify(root, out, key=key, audit=audit, options=options))
-    return 0
+    summary = room.deidentify(root, out, key=key, audit=audit, options=options)
+    print(summary)
+    if summary.outcomes["cleaned"] or summary.outcomes["quarantined"]:
+        return 0
+    print(f"nothing under {root} could be cleaned: it takes DICOM films and .txt reports, and no PNG, JPEG or PDF")
+    return 1

@@ -69,6 +69,7 @@ def clean(dataset: Dataset, options: Options, pseudonyms: Pseudonyms) -> Changes
     """
     changes: Changes = Counter()
     drop_unreadable(dataset, changes)
+    replaced = [keyword for keyword in ("PatientID", "PatientName") if dataset.get(keyword)]
     patient, known = identity(dataset), identifiers(dataset)
     _Cleaner(options, pseudonyms, pseudonyms.days(patient), known, changes).clean(dataset)
     said = {
@@ -82,7 +83,10 @@ def clean(dataset: Dataset, options: Options, pseudonyms: Pseudonyms) -> Changes
     for keyword, value in said.items():
         dataset.pop(keyword, None)  # with whatever value representation it had
         setattr(dataset, keyword, value)
-    return changes
+    for keyword in replaced:  # by the pseudonym, after the profile had emptied it
+        changes["emptied", keyword] -= 1
+        changes["replaced", keyword] += 1
+    return +changes
 
 
 def by_kind(changes: Changes) -> dict[str, dict[str, int]]:

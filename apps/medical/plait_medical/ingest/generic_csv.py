@@ -12,8 +12,9 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
+from plait_medical.ingest.report_columns import report_columns
 from plait_medical.ingest.studies import View, study_row, with_priors
-from plait_medical.ingest.tables import EMPTY_REPORT, csv_columns, csv_lines, day, joined, label, split, unique
+from plait_medical.ingest.tables import EMPTY_REPORT, csv_columns, csv_lines, day, label, split, unique
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "image": ("image", "image_path", "film", "path", "file", "filename"),
@@ -42,11 +43,11 @@ def _rows(path: Path, columns: Mapping[str, str], refuse: Refuse) -> Iterator[Ro
     for number, line in csv_lines(path, columns.values(), refuse):
         cells = {field: line[column].strip() for field, column in columns.items()}
         where = f"{path.name}, line {number}"
-        report = joined(cells["report"])
+        report = report_columns(cells["report"])
         if not cells["group"]:
             refuse(where, f"the column '{columns['group']}' is empty: name the patient")
             continue
-        if not cells["image"] and report is None:
+        if not cells["image"] and report["report"] is None:
             refuse(where, "has neither a film nor a report: fill in one of them")
             continue
         try:
@@ -54,9 +55,9 @@ def _rows(path: Path, columns: Mapping[str, str], refuse: Refuse) -> Iterator[Ro
         except InputError as error:
             refuse(where, str(error))
             continue
-        if report is None:
+        if report["report"] is None:
             refuse(where, EMPTY_REPORT)
-        yield row | {"report": report}
+        yield row | report
 
 
 def _row(cells: Mapping[str, str], line: Mapping[str, str], number: int) -> Row:

@@ -23,8 +23,9 @@ from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_medical.deidentify.job import QUARANTINE
 from plait_medical.dicom import holds_dicom, read_header
 from plait_medical.film import SUFFIXES, Header, UnreadableFilm
+from plait_medical.ingest.report_columns import report_columns
 from plait_medical.ingest.studies import View, projection, study_row, with_priors
-from plait_medical.ingest.tables import EMPTY_REPORT, NOT_UTF8, csv_lines, joined, read_text
+from plait_medical.ingest.tables import EMPTY_REPORT, NOT_UTF8, csv_lines, read_text
 
 UNSAID = Remark("nothing says which film of the study is frontal, and the first was taken: name them _pa and _lateral")
 HELD = "waits in quarantine for a person: look at it, and move it to the same path outside 'quarantine' if it may stay"
@@ -71,8 +72,7 @@ def _rows(root: Path, films: Sequence[_Film], texts: Mapping[str, str], refuse: 
     for study, name in zip(studies.values(), claims, strict=True):
         row = _study(study, refuse)
         if row is not None:
-            row["report"] = _report(root, texts[name], refuse) if name and claimed[name] == 1 else None
-            yield row
+            yield row | (_report(root, texts[name], refuse) if name and claimed[name] == 1 else {"report": None})
     named = {film.name for film in films}
     for name, path in texts.items():
         if claimed[name] > 1:
@@ -166,18 +166,18 @@ def _film(root: Path, path: str, name: str, patients: Mapping[str, str]) -> _Fil
     return _Film(path, name, header, name.split("_")[0], "the file's name before the first underscore")
 
 
-def _report(root: Path, path: str, refuse: Refuse) -> str | None:
+def _report(root: Path, path: str, refuse: Refuse) -> Row:
     try:
         text, latin = read_text(root / path)
     except InputError as error:
         refuse(path, Remark(f"{error}; the film is kept without it"))
-        return None
+        return {"report": None}
     if latin:
         refuse(path, NOT_UTF8)
-    report = joined(text)
-    if report is None:
+    row = report_columns(text)
+    if row["report"] is None:
         refuse(path, EMPTY_REPORT)
-    return report
+    return row
 
 
 def _patients(path: Path, refuse: Refuse) -> dict[str, str]:

@@ -18,9 +18,9 @@ from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_medical.dicom import read_header
 from plait_medical.ingest.chexpert import labels
 from plait_medical.ingest.films import Film, files_under, film_lines, study_rows
+from plait_medical.ingest.report_columns import SECTIONS, report_columns
 from plait_medical.ingest.studies import View
-from plait_medical.ingest.tables import EMPTY_REPORT, NOT_UTF8, csv_lines, joined, read_text
-from plait_medical.reports.sections import sections
+from plait_medical.ingest.tables import EMPTY_REPORT, NOT_UTF8, csv_lines, read_text
 
 _METADATA = "mimic-cxr-2.0.0-metadata.csv"
 _RECORDS = "cxr-record-list.csv"
@@ -42,7 +42,6 @@ _VIEW_CODES = {
 }
 """ViewCodeSequence in words, for the films whose ViewPosition is empty."""
 _NEITHER = "the report has neither findings nor an impression; the film is kept without it"
-_SECTIONS = ("indication", "technique", "comparison", "findings", "impression")
 
 
 def read(root: Path, refuse: Refuse) -> Iterator[Row]:
@@ -152,7 +151,7 @@ def _labels(
 
 def _report(root: Path, path: str | None, refuse: Refuse) -> Row:
     """The sections of a report and, as ``report``, its findings and impression."""
-    row: Row = dict.fromkeys(("report", *_SECTIONS))
+    row: Row = dict.fromkeys(("report", *SECTIONS))
     if path is None:
         return row
     try:
@@ -162,9 +161,7 @@ def _report(root: Path, path: str | None, refuse: Refuse) -> Row:
         return row
     if latin:
         refuse(path, Remark(NOT_UTF8))
-    found = sections(text)
-    row |= {name: joined(found[name].text) for name in _SECTIONS if name in found}
-    row["report"] = joined(row["findings"], row["impression"])
+    row = report_columns(text)
     if row["report"] is None:
         refuse(path, EMPTY_REPORT if not text.strip() else Remark(_NEITHER))
     return row

@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives back the exit code: 2 for what the user can mend."""
     arguments = _parser().parse_args(argv)
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()  # here, where a reader that has read enough is no error
+        return code
     except InputError as error:
         if arguments.debug:
             raise

@@ -50,6 +50,8 @@ _JPEG = Decoding(("pillow", "gdcm", "pylibjpeg"), "pillow", codestream.jpeg)
 _JPEG_LOSSLESS = Decoding(("gdcm", "pylibjpeg"), "python-gdcm", codestream.jpeg)
 _JPEG_LS = Decoding(("pyjpegls", "gdcm", "pylibjpeg"), "pyjpegls", codestream.jpeg)
 _JPEG_2000 = Decoding(("pylibjpeg", "pillow", "gdcm"), "pylibjpeg pylibjpeg-openjpeg", codestream.jpeg_2000)
+# GDCM decodes on all processors: a lossless film in two thirds of the others' time on two, with a seventh more work.
+_JPEG_2000_LOSSLESS = Decoding(("gdcm", "pylibjpeg", "pillow"), "python-gdcm", codestream.jpeg_2000)
 _HTJ2K = Decoding(("pylibjpeg",), "pylibjpeg pylibjpeg-openjpeg", codestream.jpeg_2000)
 DECODINGS = {
     uid.ImplicitVRLittleEndian: _PLAIN,
@@ -63,7 +65,7 @@ DECODINGS = {
     uid.JPEGLosslessSV1: _JPEG_LOSSLESS,
     uid.JPEGLSLossless: _JPEG_LS,
     uid.JPEGLSNearLossless: _JPEG_LS,
-    uid.JPEG2000Lossless: _JPEG_2000,
+    uid.JPEG2000Lossless: _JPEG_2000_LOSSLESS,
     uid.JPEG2000: _JPEG_2000,
     uid.HTJ2KLossless: _HTJ2K,
     uid.HTJ2KLosslessRPCL: _HTJ2K,

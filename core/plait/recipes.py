@@ -25,7 +25,7 @@ from plait.model import Model
 from plait.objectives import OBJECTIVES
 from plait.objectives.objective import Objective
 from plait.pairs.batch import modality_of
-from plait.pairs.dataset import Augment, Loader
+from plait.pairs.dataset import Augment, CachingLoader, Loader
 from plait.pairs.pairing import PAIRINGS, Pairing
 from plait.pairs.samplers import SAMPLERS, Draw, StepSampler
 from plait.pairs.table import PairTable
@@ -224,8 +224,8 @@ def build_loader(domain: Domain, data: Spec, table: PairTable, cache: Path | Non
         return domain.loader(**data)
     if "cache" not in inspect.signature(domain.loader).parameters:
         raise InputError(f"{domain.name} keeps nothing of what it reads: leave out --cache.")
-    loader = domain.loader(**data, cache=str(cache))
-    _say_once(f"{cache} will hold up to {cast(Any, loader).cache_bytes(table) / 1e6:,.1f} MB of {table.where}.")
+    loader = cast(CachingLoader, domain.loader(**data, cache=str(cache)))
+    _say_once(f"{cache} will hold up to {loader.cache_bytes(table) / 1e6:,.1f} MB of {table.where}.")
     return loader
 
 

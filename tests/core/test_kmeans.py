@@ -10,24 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
-from torch import Tensor
 from torch.nn import functional as F
 
 from plait.losses.kmeans import kmeans, match, match_labels, nearest, seeds
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def blobs(per: int = 20, k: int = 4) -> tuple[Tensor, Tensor]:
-    """Points about k corners far apart, and which corner."""
-    truth = torch.arange(k).repeat_interleave(per)
-    return 10 * F.one_hot(truth, k).double() + draw(per * k, k), truth
+from tests.core.clustering_world import blobs, draw, generator
 
 
 @pytest.mark.parametrize("seed", range(5))

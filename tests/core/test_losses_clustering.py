@@ -20,21 +20,7 @@ from plait.losses.clustering import (
 )
 from plait.losses.contrastive import info_nce
 from plait.losses.labelling import gaussian_masses, ranked_masses, self_labels
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def blobs(per: int = 20, k: int = 4) -> tuple[Tensor, Tensor]:
-    """Points about k corners far apart, and which corner."""
-    truth = torch.arange(k).repeat_interleave(per)
-    return 10 * F.one_hot(truth, k).double() + draw(per * k, k), truth
-
+from tests.core.clustering_world import draw, generator
 
 # self-labels
 

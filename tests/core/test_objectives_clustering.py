@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -22,32 +21,11 @@ from plait.objectives.cluster_contrast import ClusterContrast
 from plait.objectives.cluster_prediction import ClusterPrediction
 from plait.objectives.deep_clustering import DeepClustering
 from plait.objectives.masked_clusters import MaskedClusters
-from plait.objectives.objective import Objective
 from plait.objectives.self_labelling import SelfLabelling
 from plait.objectives.step import Step
 from plait.objectives.swapped_prediction import SwappedPrediction
-from tests.core.battery.worlds import INSTANCES, Vector, World, double, scenes, vectors
-
-EVERY = list(range(INSTANCES))
-
-
-def prepared(objective: Objective, world: World) -> Model:
-    """The world's model in float64, with the objective made for it."""
-    model = world.model().double()
-    torch.manual_seed(2)
-    objective.prepare(model, INSTANCES)
-    objective.double()
-    return model
-
-
-def see(
-    objective: Objective, model: Model, world: World, rows: Sequence[int], step: int = 0
-) -> tuple[dict[str, Tensor], Step]:
-    """The losses of all present rows ``rows``; the step is ended."""
-    seen = Step(model, double(world.batch(rows, {})), copy.deepcopy(model), (0, step))
-    losses = objective(seen)
-    objective.after_step()
-    return losses, seen
+from tests.core.battery.worlds import INSTANCES, Vector, double, scenes, vectors
+from tests.core.clustering_world import EVERY, prepared, see
 
 
 def silence(model: Model) -> None:

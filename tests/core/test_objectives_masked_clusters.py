@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import cast
 
 import pytest
@@ -11,33 +10,11 @@ import torch
 from torch import Tensor
 
 from plait.encoders.patches import Patches
-from plait.model import Model
 from plait.objectives.masked_clusters import MaskedClusters, Units
 from plait.objectives.masking import encode_hidden
-from plait.objectives.objective import Objective
 from plait.objectives.step import Step
-from tests.core.battery.worlds import INSTANCES, World, double, scenes
-
-EVERY = list(range(INSTANCES))
-
-
-def prepared(objective: Objective, world: World) -> Model:
-    """The world's model in float64, with the objective made for it."""
-    model = world.model().double()
-    torch.manual_seed(2)
-    objective.prepare(model, INSTANCES)
-    objective.double()
-    return model
-
-
-def see(
-    objective: Objective, model: Model, world: World, rows: Sequence[int], step: int = 0
-) -> tuple[dict[str, Tensor], Step]:
-    """The losses of all present rows ``rows``; the step is ended."""
-    seen = Step(model, double(world.batch(rows, {})), copy.deepcopy(model), (0, step))
-    losses = objective(seen)
-    objective.after_step()
-    return losses, seen
+from tests.core.battery.worlds import double, scenes
+from tests.core.clustering_world import EVERY, prepared, see
 
 
 def test_spans_hide_the_share_that_they_should() -> None:

@@ -236,16 +236,18 @@ def test_several_processes_write_at_once(folder, tmp_path):
     assert only(folder, "index").stat().st_size == 36 * len(films)  # each film once
 
 
-def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(folder, films, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(folder, films, monkeypatch, capsys):
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     cached = FilmCache(folder, SIDE)
     cached.film(films[0], decoded)
     monkeypatch.setattr(Path, "touch", full)
-    with pytest.warns(UserWarning, match="cannot be written .No space left on device.: its films are decoded"):
-        np.testing.assert_array_equal(cached.film(films[1], decoded), decoded(films[1]))
-    cached.film(films[2], decoded)  # said once
+    np.testing.assert_array_equal(cached.film(films[1], decoded), decoded(films[1]))
+    cached.film(films[2], decoded)
+    said = capsys.readouterr().err
+    assert said.startswith("plait: "), "as a sentence, and not as a warning with a line of our source"
+    assert said.count("cannot be written (No space left on device): its films are decoded each time.") == 1
     cached.film(films[0], not_called)
     monkeypatch.undo()
     assert_sound(folder, films[:1])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import struct
-import warnings
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +20,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from plait.errors import InputError
+from plait.progress import warn
 
 type Square = NDArray[np.uint16]
 
@@ -121,9 +121,7 @@ class FilmCache:
         except OSError as error:
             self._writable = False
             cause = error.strerror or "it stays locked"
-            warnings.warn(
-                f"{self._squares} cannot be written ({cause}): its films are decoded each time.", stacklevel=3
-            )
+            warn(f"{self._squares} cannot be written ({cause}): its films are decoded each time.")
 
     def _append(self, digest: str, square: Square) -> None:
         stored = square.astype("<u2").tobytes()

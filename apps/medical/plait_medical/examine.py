@@ -24,11 +24,11 @@ from plait_medical.burned_in import suspected_text
 from plait_medical.cache import content_hash
 from plait_medical.film import Film
 from plait_medical.fit import fitted
+from plait_medical.ingest.report_columns import SECTIONS
 from plait_medical.load import FILMS, Loader, levels_of, open_film, tensor
 from plait_medical.phi import phi_hits
 from plait_medical.reports import Report, parse_report
 
-SECTIONS = ("indication", "comparison", "technique", "findings", "impression")
 STORED = ("transfer_syntax", "photometric", "bits_stored", "inverted")
 """What becomes a column of a DICOM film's header."""
 BURNED_IN = "a film's header says that its pixels show who the patient is: mask them before anybody else sees them"

@@ -27,6 +27,14 @@ class Loader(Protocol):
         ...
 
 
+class CachingLoader(Loader, Protocol):
+    """A loader that takes ``cache``, a folder for what it has read and made small before."""
+
+    def cache_bytes(self, table: PairTable) -> int:
+        """How large that folder can become for the rows of a table."""
+        ...
+
+
 class Augment(Protocol):
     """A frozen dataclass whose fields are a recipe's ``augment`` section; it changes a training sample."""
 

@@ -105,6 +105,8 @@ def _verbs(verbs: Subparsers) -> None:
     ingest.add_argument("--val", type=float, default=0.2, help="validation share where the data have no split (0.2)")
     ingest.add_argument("--seed", type=int, default=0, help="of that split (0)")
     ingest.add_argument("--workers", type=int, help="processes that read rows (one a processor); 0: in this one")
+    ingest.add_argument("--set", dest="options", metavar="NAME=VALUE", nargs="+", action="extend", default=[],
+                        help="how to read a layout that has options; an unknown name lists them")  # fmt: skip
     _leakage(ingest)
 
     pretrain = add_verb(verbs, "pretrain", "train a recipe on pairs; one flag changes the hardware, none the recipe")

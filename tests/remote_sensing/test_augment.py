@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from plait_remote_sensing import backscatter, reflectance
-from plait_remote_sensing.augment import Augment
+from plait_remote_sensing.augment import Augment, with_clouds
 
 STILL = {"sar_gain": 0.0, "optical_gain": 0.0, "flip_along_track": 0.0}
 
@@ -125,3 +125,141 @@ def test_missing_months_stay_missing() -> None:
     found = augmented(Augment(band_drop=0.5), sar=None, optical=series)["optical"]
     assert bool(torch.isnan(found[4]).any())
     assert bool(torch.isfinite(found[5]).all())
+
+
+def test_a_seed_gives_the_sample_that_it_gave_before_there_were_clouds_and_turns() -> None:
+    """Published figures hang on the draws; options that are off draw nothing."""
+    sample = {
+        "sar": torch.linspace(-1, 1, 128).reshape(2, 8, 8),
+        "optical": torch.linspace(-1, 1, 192).reshape(3, 8, 8),
+    }
+    augment = Augment(crop=4, looks=4.0, optical_haze=0.02, flip_across_track=0.5)
+    found = augment(sample, np.random.default_rng(3))
+    torch.testing.assert_close(
+        found["sar"][1, 2], torch.tensor([0.49965, 0.65161, 0.79727, -0.19417]), atol=1e-4, rtol=0
+    )
+    torch.testing.assert_close(
+        found["optical"][2, 1], torch.tensor([0.89889, 0.88852, 0.87815, 0.86777]), atol=1e-4, rtol=0
+    )
+
+
+WILD: dict[str, Any] = {"looks": 2.0, "optical_haze": 0.05, "cloud_paste": 1.0, "sar_gain": 3.0, "optical_gain": 0.5}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_not_observed_stays_exactly_zero(seed: int) -> None:
+    """A gain of what is missing would be a number where nothing was seen."""
+    gone = torch.zeros(16, 16, dtype=torch.bool)
+    gone[3:9, 5:] = True
+    sample = {
+        "sar": torch.where(gone, 0.0, numbered(2, 16) + 0.1),
+        "optical": torch.where(gone, 0.0, numbered(3, 16) + 0.1),
+    }
+    found = augmented(Augment(flip_along_track=0.0, **WILD), seed, **sample)
+    for name, values in sample.items():
+        assert torch.equal(found[name] == 0, values == 0)
+        assert not torch.isclose(found[name], values)[values != 0].any()
+
+
+def test_missing_months_get_no_number() -> None:
+    series = torch.ones(12, 2)
+    series[3] = torch.nan
+    found = augmented(Augment(**WILD), sar=series, optical=series)
+    for name in ("sar", "optical"):
+        assert torch.equal(torch.isnan(found[name]), torch.isnan(series))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_dates_of_both_sensors_share_one_geometry(seed: int) -> None:
+    names = ("sar_before", "optical_before", "sar_after", "optical_after")
+    moving = Augment(crop=5, sar_gain=0.0, optical_gain=0.0, flip_across_track=0.5, rotate=0.7)
+    found = augmented(moving, seed, **{name: numbered(2) for name in names})
+    for name in names:
+        assert found[name].shape == (2, 5, 5)
+        torch.testing.assert_close(found[name], found["sar_before"], atol=1e-4, rtol=0)
+
+
+def test_each_date_has_radiometry_of_its_own() -> None:
+    dates = {"sar_before": numbered(2), "sar_after": numbered(2), "optical_before": None}
+    found = augmented(Augment(flip_along_track=0.0), 1, **dates)
+    assert found["optical_before"] is None
+    assert (found["sar_before"] - found["sar_after"]).abs().max() > 0.01
+
+
+def test_a_withheld_sensor_is_withheld_at_all_dates() -> None:
+    names = ("sar_before", "optical_before", "sar_after", "optical_after")
+    for seed in range(20):
+        found = augmented(Augment(drop=1.0), seed, **{name: numbered(2) for name in names})
+        assert {name.partition("_")[0] for name in names if found[name] is None} in ({"sar"}, {"optical"})
+        assert sum(found[name] is None for name in names) == 2
+
+
+def test_turns_happen_as_often_as_asked_each_of_the_three_alike() -> None:
+    """The pixel that was upper left tells the turn."""
+    turning = Augment(**STILL, rotate=0.6)
+    image = numbered(1, 3) + 0.1
+    corner = {10: 0, 12: 1, 18: 2, 16: 3}  # which corner was upper left before: by its value in hundredths
+    seen = [augmented(turning, seed, sar=image, optical=None)["sar"][0, 0, 0].item() for seed in range(600)]
+    counts = np.bincount([corner[round(value * 100)] for value in seen], minlength=4)
+    assert counts[0] == pytest.approx(240, abs=45)
+    assert all(count == pytest.approx(120, abs=35) for count in counts[1:])
+
+
+def test_a_patch_that_is_not_square_turns_by_half_and_keeps_its_shape() -> None:
+    image = torch.arange(6.0).reshape(1, 2, 3) / 10 + 0.1
+    for seed in range(10):
+        found = augmented(Augment(**STILL, rotate=1.0), seed, sar=image, optical=None)["sar"]
+        torch.testing.assert_close(found, image.flip(1, 2), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cover", [0.0, 0.2, 0.6])
+def test_clouds_cover_what_is_asked_are_white_soft_and_leave_the_rest(cover: float) -> None:
+    light = torch.rand(4, 96, 96, generator=torch.Generator().manual_seed(0)) * 0.1
+    brightest, soft = [], 0
+    for seed in range(10):
+        clouded, touched = with_clouds(light, cover, np.random.default_rng(seed))
+        assert torch.equal(clouded[:, ~touched], light[:, ~touched])
+        lit = (clouded > light).all(dim=0)
+        assert lit.float().mean().item() == pytest.approx(cover, abs=0.05)
+        brightest.append(clouded.max().item())
+        soft += int(((clouded > 0.12) & (clouded < 0.25)).any(dim=0).sum())
+    if cover:
+        assert min(brightest) > 0.3
+        assert max(brightest) < 1.0
+        assert soft > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shadows_are_the_clouds_displaced_and_darker(seed: int) -> None:
+    """Beside the clouds it is dark where one displacement by at most a quarter of the patch puts a cloud.
+
+    All but exactly so: where a shadow meets a cloud's thinnest edge, either may win.
+    """
+    light = torch.full((1, 40, 40), 0.2)
+    clouded, touched = with_clouds(light, 0.3, np.random.default_rng(seed))
+    cloud, dark = clouded[0] > 0.2 + 1e-6, clouded[0] < 0.2 - 1e-6
+    assert dark.any()
+    assert clouded.min() >= 0.2 * 0.3 - 1e-6
+    assert torch.equal(touched, cloud | dark)
+    agreement = {}
+    for down in range(-10, 11):
+        for along in range(-10, 11):
+            moved = cloud.roll((down, along), (0, 1))
+            inside = torch.ones(40, 40, dtype=torch.bool)
+            inside[: max(down, 0)] = inside[40 + min(down, 0) :] = False
+            inside[:, : max(along, 0)] = inside[:, 40 + min(along, 0) :] = False
+            beside = inside & ~cloud
+            agreement[down, along] = (moved[beside] == dark[beside]).float().mean().item()
+    assert max(agreement.values()) > 0.975
+    assert agreement[0, 0] < 0.95
+
+
+def test_clouds_come_as_often_as_asked_over_optical_only() -> None:
+    clouding = Augment(sar_gain=0.0, optical_gain=0.0, flip_along_track=0.0, cloud_paste=0.3)
+    sar, optical = numbered(2, 32) + 0.1, numbered(3, 32) / 10 - 0.5
+    changed = 0
+    for seed in range(200):
+        found = augmented(clouding, seed, sar=sar, optical=optical)
+        torch.testing.assert_close(found["sar"], sar, atol=1e-4, rtol=0)
+        changed += int((found["optical"] - optical).abs().max() > 0.05)
+    assert 40 < changed < 80

@@ -118,7 +118,7 @@ def test_a_window_outside_the_raster_is_refused(tmp_path: Path, write_raster: Wr
 
 def test_an_area_that_does_not_meet_the_window_is_refused(tmp_path: Path, write_raster: Write) -> None:
     write_raster(tmp_path / "a.tif", np.ones((1, 9, 9), np.float32))
-    with pytest.raises(InputError, match="window 0,0,2,2 is not inside the area 6,6,2,2"):
+    with pytest.raises(InputError, match="window 0,0,2,2 is not inside its area 6,6,2,2"):
         Loader()(row_of("a.tif", 9, window="0,0,2,2", area="6,6,2,2"), tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import Counter
@@ -15,14 +16,16 @@ import rasterio
 
 from plait.cli import main
 from plait.pairs.ingest import IngestReport, ingest
-from plait.pairs.table import PairTable
+from plait.pairs.table import PairTable, TableInfo
 from plait.subjects import RawSubject
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.ingest import LAYOUTS
 from plait_remote_sensing.load import Loader
+from plait_remote_sensing.pair_report import pairs as report
 from plait_remote_sensing.probing import forest, probe_rows
 from plait_remote_sensing.raster import Window, grid_of, read_window
 from plait_remote_sensing.raw import RAW
+from plait_remote_sensing.registration import estimate_shift
 from plait_remote_sensing.tasks import METRICS
 
 pytestmark = pytest.mark.real
@@ -30,7 +33,9 @@ pytestmark = pytest.mark.real
 FOLDERS = {
     "terramesh": "terramesh_lulc",
     "oscd": "oscd_s1s2_change",
+    "oscd-change": "oscd_s1s2_change",
     "ombria": "ombria_flood",
+    "ombria-change": "ombria_flood",
     "sen1floods11": "sen1floods11_sample",
     "sen12mscr": "sen12mscr_sample",
     "worldcereal": "worldcereal_points",
@@ -77,6 +82,13 @@ class TestTerraMesh:
         offsets = dict(zip(table.column("scene"), table.array("optical_offset"), strict=True))
         assert {scene for scene, offset in offsets.items() if offset} == {"433D_629L_3_1"}
         assert [entry["what"] for entry in report.remarks] == ["S2L2A/433D_629L_3_1.tif"]
+
+    def test_grids_that_differ_by_a_billionth_are_one_grid(self, shared_data: Path) -> None:
+        root = shared_data / "remote_sensing" / FOLDERS["terramesh"]
+        for path in (root / "S1RTC").glob("*.tif"):
+            radar, elevation = grid_of(path), grid_of(root / "DEM" / path.name)
+            assert tuple(radar.transform) != tuple(elevation.transform), "the trap of the README is gone"
+            assert radar.same_as(elevation)
 
     def test_nothing_leaks(self, terramesh: tuple[PairTable, IngestReport]) -> None:
         assert terramesh[1].leakage == "nothing leaks"
@@ -159,6 +171,51 @@ class TestOscd:
             decibels = backscatter.unscaled(sample["sar"])
             assert -25.0 <= decibels.min() <= decibels.max() <= 5.0
 
+    def test_hong_kong_at_the_second_date_is_put_on_the_grid_of_the_first(self, shared_data: Path) -> None:
+        city = shared_data / "remote_sensing" / FOLDERS["oscd"] / "hongkong"
+        first, second = (grid_of(city / f"s2_10m_{moment}.tif") for moment in ("t1", "t2"))
+        assert ((first.width, first.height), (second.width, second.height)) == ((540, 695), (538, 693))
+        found = read_window(city / "s2_10m_t2.tif", first.extent, first)
+        assert found.shape == (4, 695, 540)
+        with rasterio.open(city / "s2_10m_t2.tif") as source:
+            assert np.nanmean(found) == pytest.approx(source.read().mean(), rel=0.01)
+
+    def test_the_map_of_changes_says_one_and_two_and_not_where(self, shared_data: Path) -> None:
+        for path in (shared_data / "remote_sensing" / FOLDERS["oscd"]).glob("*/change.tif"):
+            grid = grid_of(path)
+            assert grid.crs is None
+            assert set(np.unique(read_window(path, grid.extent, grid))) == {1.0, 2.0}
+
+    def test_a_tile_before_and_after_has_four_modalities_and_one_label(self, shared_data: Path, rows_of: Any) -> None:
+        rows, told = rows_of("oscd-change")
+        assert not told
+        assert len(rows) == len(rows_of("oscd")[0]) / 2 == 394
+        shares = {row["tile"]: row["changed_share"] for row in rows_of("oscd")[0]}
+        assert {row["id"]: row["changed_share"] for row in rows} == shares
+        assert Counter(row["label_changed"] for row in rows) == {0: 196, None: 153, 1: 45}
+        sample = Loader()(rows[0], shared_data / "remote_sensing" / FOLDERS["oscd"])
+        assert [sample[name].shape[0] for name in ("sar_before", "optical_before", "sar_after", "optical_after")] == [
+            1,
+            10,
+            1,
+            10,
+        ]
+
+    @pytest.mark.parametrize("city", ["bercy", "rennes"])
+    def test_shifts_between_four_acquisitions_close(self, city: str, shared_data: Path) -> None:
+        """Optical to optical, to radar, to radar, to optical: the way round ends where it began."""
+        folder = shared_data / "remote_sensing" / FOLDERS["oscd"] / city
+        grid = grid_of(folder / "s2_10m_t1.tif")
+        images: dict[str, np.ndarray] = {}
+        for moment in ("t1", "t2"):
+            images[f"s1{moment}"] = read_window(folder / f"s1_vv_{moment}.tif", grid.extent, grid, 0.0)
+            images[f"s2{moment}"] = np.sqrt(read_window(folder / f"s2_10m_{moment}.tif", grid.extent, grid))
+        legs = (("s2t1", "s2t2"), ("s2t2", "s1t2"), ("s1t2", "s1t1"), ("s1t1", "s2t1"))
+        shifts = [estimate_shift(images[one], images[other]) for one, other in legs]
+        assert all(shift.confident for shift in shifts)
+        assert np.hypot(sum(s.rows for s in shifts), sum(s.columns for s in shifts)) < 1.0
+        assert shifts[0].length < 1.5, "the README: up to about a pixel between the dates"
+
     def test_radar_is_warped_onto_the_optical_grid_as_slow_interpolation_says(self, shared_data: Path) -> None:
         city = shared_data / "remote_sensing" / FOLDERS["oscd"] / "pisa"
         grid, window = grid_of(city / "s2_10m_t1.tif"), Window(300, 200, 6, 5)
@@ -196,6 +253,15 @@ class TestOmbria:
         assert np.mean([row["flooded_share"] for row in rows]) == pytest.approx(0.31, abs=0.01)
         assert np.mean([row["flooded_share"] for row in rows if row["split"] == "val"]) == pytest.approx(0.46, abs=0.01)
 
+    def test_a_tile_before_and_after_has_the_label_of_the_moment_after(self, rows_of: Any) -> None:
+        rows, told = rows_of("ombria-change")
+        assert not told
+        assert len(rows) == 63 * 16 - 8
+        after = {row["id"].removesuffix("/after"): row for row in rows_of("ombria")[0] if row["moment"] == "after"}
+        same = [row for row in rows if row["id"] in after]
+        assert all(row["label_flooded"] == after[row["id"]]["label_flooded"] for row in same)
+        assert all(row["sar_after"] == after[row["id"]]["sar"] for row in same)
+
     def test_a_tile_is_one_grey_and_three_colour_bands(self, shared_data: Path, rows_of: Any) -> None:
         sample = Loader()(rows_of("ombria")[0][0], shared_data / "remote_sensing" / FOLDERS["ombria"])
         assert sample["sar"].shape == (1, 80, 80)
@@ -216,6 +282,26 @@ class TestSen1Floods11:
             for row in rows_of("sen1floods11")[0]
         )
         assert brightest > 10.0
+
+    def test_what_is_not_observed_is_nan_in_the_one_file_and_zero_in_the_other(self, shared_data: Path) -> None:
+        root = shared_data / "remote_sensing" / FOLDERS["sen1floods11"]
+        nodata = {}
+        for kind in ("S1Hand", "S2Hand", "LabelHand"):
+            with rasterio.open(root / f"Spain_7370579_{kind}.tif") as source:
+                nodata[kind] = source.nodata
+        assert np.isnan(nodata["S1Hand"])
+        assert nodata["S2Hand"] == 0
+
+    def test_minus_one_in_the_label_is_neither_water_nor_land(self, shared_data: Path, rows_of: Any) -> None:
+        path = shared_data / "remote_sensing" / FOLDERS["sen1floods11"] / "Spain_7370579_LabelHand.tif"
+        with rasterio.open(path) as source:
+            codes = source.read(1)
+        assert set(np.unique(codes)) == {-1, 0, 1}
+        for row in rows_of("sen1floods11")[0]:
+            window = Window.parse(row["window"])
+            patch = codes[window.row : window.bottom, window.column : window.right]
+            if row["label_water"] is not None:
+                assert (patch == row["label_water"]).mean() >= 0.6
 
 
 class TestSen12mscr:
@@ -270,6 +356,27 @@ class TestWorldCereal:
         row = rows_of("worldcereal")[0][7]
         found = backscatter.unscaled(Loader()(row, root, ("sar",))["sar"])[3, 1].item()
         assert found == pytest.approx(20 * np.log10(stored[7]) - 83, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("layout", "pairs", "confident", "apart"),
+    [("terramesh", 5, 3, 140.0), ("sen1floods11", 1, 1, 490.0), ("sen12mscr", 2, 1, 300.0)],
+)
+def test_the_pair_report_says_what_lies_right(
+    layout: str, pairs: int, confident: int, apart: float, rows_of: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    """Under clouds no shift is believed; no believed shift is larger than Sentinel's few pixels."""
+    info = TableInfo.of("remote-sensing", LAYOUTS[layout], shared_data / "remote_sensing" / FOLDERS[layout])
+    PairTable.from_rows(rows_of(layout)[0], info).write(tmp_path / "pairs.parquet")
+    assert report(tmp_path / "pairs.parquet", tmp_path / "out") == 0
+    figures = {(r["metric"], r["split"]): r for r in json.loads((tmp_path / "out" / "results.json").read_text())}
+    assert figures["confident_share", "all"]["n"] == pairs
+    assert figures["confident_share", "all"]["value"] == confident / pairs
+    assert figures["shift_pixels", "all"]["value"] < 3
+    assert figures["least_distance_m", "val"]["value"] > apart
+    assert figures["touching_train", "val"]["value"] == 0
+    assert figures["straddling_groups", "val"]["value"] == 0
+    assert len(list((tmp_path / "out" / "pictures").glob("*.png"))) == pairs
 
 
 def test_the_commands_of_the_docs_for_other_layouts_run(

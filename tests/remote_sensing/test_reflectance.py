@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.errors import InputError
-from plait_remote_sensing.reflectance import reflectance, scaled, stored_offset, unscaled
+from plait_remote_sensing.reflectance import (
+    Offset,
+    offset_from_properties,
+    offset_of_baseline,
+    reflectance,
+    scaled,
+    stored_offset,
+    unscaled,
+)
 
 
 def scene(*first_percentiles: float) -> np.ndarray:
@@ -54,11 +62,145 @@ def test_thick_cloud_is_refused_rather_than_guessed() -> None:
         ({"BOA_ADD_OFFSET": "0"}, 0.0),
         ({"RADIO_ADD_OFFSET": "-1000"}, 1000.0),
         ({"OFFSET": "-0.1"}, 1000.0),  # GDAL: reflectance = 0.0001 * number - 0.1
+        ({"OFFSET": "-0.02", "SCALE": "2e-05"}, 1000.0),
+        ({"BOA_ADD_OFFSET_VALUES_LIST": "-1000,-1000,-1000"}, 1000.0),
+        ({"BOA_ADD_OFFSET_0": "-1000", "BOA_ADD_OFFSET_1": "-1000"}, 1000.0),
+        ({"PROCESSING_BASELINE": "04.00"}, 1000.0),
+        ({"PROCESSING_BASELINE": "03.01"}, 0.0),
+        # What was done to the numbers says more than the baseline that they once had.
+        ({"PROCESSING_BASELINE": "05.09", "BOA_ADD_OFFSET": "0"}, 0.0),
     ],
 )
 def test_metadata_decide_before_the_numbers_do(tags: dict[str, str], value: float) -> None:
     for numbers in (scene(20, 30), scene(1100, 1200), scene(6000, 6000)):
         assert stored_offset(numbers, tags, "a.tif").value == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("S2A_MSIL1C_20220412T162841_N0400_R083_T16TGM_20220412T201522.SAFE/B02.tif", 1000.0),
+        ("S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_20200306T152245.tif", 0.0),  # of a local processor: no word
+        ("S2B_MSIL2A_20181204T101401_N0500_R022_T33UUP_20230101T120000.tif", 1000.0),  # sensed early, processed again
+        ("S2A_MSIL1C_20191231T235959_N0208_R083_T16TGM_20200101T000000.tif", 0.0),
+    ],
+)
+def test_the_products_name_decides_where_metadata_do_not(name: str, value: float) -> None:
+    found = stored_offset(scene(600, 700), {}, name)
+    assert found.value == value
+    assert ("by its name its processing baseline" in found.reason) == ("N9999" not in name)
+
+
+def test_metadata_decide_before_the_name() -> None:
+    assert stored_offset(scene(600, 700), {"BOA_ADD_OFFSET": "0"}, "S2A_N0400_x.tif").value == 0.0
+    assert stored_offset(scene(600, 700), {"BOA_ADD_OFFSET": "0"}, "a.tif", Offset(1000.0, "said")).value == 1000.0
+
+
+@pytest.mark.parametrize(
+    ("tags", "numbers", "doubted"),
+    [
+        ({"BOA_ADD_OFFSET": "-1000"}, scene(80, 60), True),  # reflectance would be -0.09
+        ({"BOA_ADD_OFFSET": "0"}, scene(1100, 1200), True),  # dark pixels that sit on the pedestal
+        ({"BOA_ADD_OFFSET": "-1000"}, scene(960, 1200), False),
+        ({"BOA_ADD_OFFSET": "-1000"}, scene(700, 1200), False),  # over-corrected water: -0.03
+        ({"BOA_ADD_OFFSET": "0"}, scene(80, 60), False),
+        ({"BOA_ADD_OFFSET": "0"}, scene(6000, 6000), False),  # too bright to say anything
+    ],
+)
+def test_pixels_that_contradict_metadata_are_told_and_do_not_decide(
+    tags: dict[str, str], numbers: np.ndarray, doubted: bool
+) -> None:
+    found = stored_offset(numbers, tags, "a.tif")
+    assert found.value == -float(tags["BOA_ADD_OFFSET"])
+    assert ("its pixels contradict" in found.reason) == doubted
+
+
+def test_mixed_offsets_in_one_scene_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"a\.tif has bands with the offsets 0 and 1000: keep the processing baselines"
+    ):
+        stored_offset(scene(20, 30), {"RADIO_ADD_OFFSET_0": "-1000", "RADIO_ADD_OFFSET_1": "0"}, "a.tif")
+
+
+def test_an_offset_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a\.tif: its tag BOA_ADD_OFFSET is 'yes' and no number"):
+        stored_offset(scene(20, 30), {"BOA_ADD_OFFSET": "yes"}, "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "value"),
+    [("04.00", 1000.0), ("0511", 1000.0), ("03.01", 0.0), ("02.14", 0.0), ("99.99", None), ("", None), ("new", None)],
+)
+def test_baselines_from_4_on_add_1000(baseline: str, value: float | None) -> None:
+    found = offset_of_baseline(baseline)
+    assert (found.value if found else None) == value
+
+
+class TestStacItems:
+    def test_a_baseline_alone_decides(self) -> None:
+        assert offset_from_properties({"s2:processing_baseline": "04.00"}) == Offset(
+            1000.0, "its processing baseline is 04.00"
+        )
+        assert offset_from_properties({"s2:processing_baseline": "02.12"}) == Offset(
+            0.0, "its processing baseline is 02.12"
+        )
+
+    def test_an_offset_that_was_taken_out_is_not_there_whatever_the_baseline(self) -> None:
+        item = {"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "04.00"}
+        found = offset_from_properties(item)
+        assert found == Offset(0.0, "its item says that the offset was taken out")
+
+    def test_an_asset_that_contradicts_its_item_is_told(self) -> None:
+        item = {"earthsearch:boa_offset_applied": True, "raster:bands": [{"scale": 0.0001, "offset": -0.1}]}
+        found = offset_from_properties(item)
+        assert found is not None
+        assert (found.value, "though its band offset is 1000" in found.reason) == (0.0, True)
+
+    @pytest.mark.parametrize(("baseline", "value"), [("05.11", 1000.0), ("03.00", 0.0)])
+    def test_where_none_was_taken_out_the_baseline_decides(self, baseline: str, value: float) -> None:
+        item = {"earthsearch:boa_offset_applied": False, "s2:processing_baseline": baseline}
+        found = offset_from_properties(item)
+        assert found is not None
+        assert found.value == value
+
+    @pytest.mark.parametrize(
+        "asset",
+        [
+            {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            {"raster:scale": 0.0001, "raster:offset": -0.1},
+            {"bands": [{"name": "B02", "raster:scale": 0.0001, "raster:offset": -0.1}]},
+            {"raster:bands": [{"offset": -1000}]},
+        ],
+    )
+    def test_a_band_offset_is_read_in_every_version_of_the_extension(self, asset: dict[str, object]) -> None:
+        found = offset_from_properties(asset)
+        assert found is not None
+        assert found.value == 1000.0
+
+    def test_mixed_bands_are_refused(self) -> None:
+        with pytest.raises(InputError, match="its item has bands with the offsets 0 and 1000"):
+            offset_from_properties({"raster:bands": [{"offset": -0.1}, {"offset": 0.0}]})
+
+    def test_an_item_that_says_nothing_is_none(self) -> None:
+        assert offset_from_properties({"platform": "sentinel-2a", "raster:bands": [{"nodata": 0}]}) is None
+
+
+def test_another_quantification_is_heeded() -> None:
+    numbers = np.asarray([[[500.0, 1000.0]]], dtype=np.float32)
+    np.testing.assert_allclose(reflectance(numbers, "dn", 0.0, 1000.0), [[[0.5, 1.0]]])
+
+
+def test_a_saturated_number_is_not_a_measurement_of_its_band_alone() -> None:
+    numbers = np.asarray([[[65535.0]], [[9000.0]]], dtype=np.float32)
+    found = reflectance(numbers, "dn", 1000.0)
+    assert np.isnan(found[0, 0, 0])
+    assert found[1, 0, 0] == pytest.approx(0.8)
+
+
+def test_saturated_numbers_do_not_hide_the_dark_ones() -> None:
+    numbers = scene(1100, 1200, 1300)
+    numbers[:, :49] = 65535
+    assert stored_offset(numbers, {}, "a.tif").value == 1000.0
 
 
 def test_nodata_does_not_count_as_dark() -> None:
@@ -70,6 +212,11 @@ def test_nodata_does_not_count_as_dark() -> None:
 def test_a_scene_without_observed_pixels_is_refused() -> None:
     with pytest.raises(InputError, match="no observed pixel"):
         stored_offset(np.zeros((3, 4, 4), np.float32), {}, "a.tif")
+
+
+def test_metadata_need_no_observed_pixel() -> None:
+    """A sample of a tile at the swath's edge may see nothing of it."""
+    assert stored_offset(np.zeros((3, 4, 4), np.float32), {"BOA_ADD_OFFSET": "-1000"}, "a.tif").value == 1000.0
 
 
 def test_digital_numbers_become_reflectance() -> None:
@@ -93,6 +240,17 @@ def test_an_unknown_unit_is_refused() -> None:
 @given(st.floats(-0.02, 2.0))
 def test_scaling_is_undone_by_its_inverse(value: float) -> None:
     assert unscaled(scaled(torch.tensor(value, dtype=torch.float64))).item() == pytest.approx(value, abs=1e-9)
+
+
+def test_scaling_is_the_formula_with_and_without_gradient() -> None:
+    values = torch.tensor([-0.003, 0.0, 0.01, 0.1, 1.2])
+    expected = torch.asinh(values / 0.05) - 1.5
+    torch.testing.assert_close(scaled(values), expected, rtol=0, atol=1e-6)
+    tracked = scaled(values.requires_grad_())
+    torch.testing.assert_close(tracked, expected, rtol=0, atol=1e-6)
+    tracked.sum().backward()
+    assert values.grad is not None
+    assert scaled(values.detach()).dtype == torch.float32
 
 
 def test_scaling_keeps_the_order_and_is_defined_for_slightly_negative_water() -> None:

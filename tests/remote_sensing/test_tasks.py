@@ -45,6 +45,7 @@ class Oracle:
     loader: Any = field(default_factory=Loader)
     model: Any = None
     refused: dict[str, str] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ("sar", "optical")
 
     def features(self, modality: str) -> np.ndarray:
         clean = np.eye(int(self.codes.max()) + 1, dtype=np.float32)[self.codes]

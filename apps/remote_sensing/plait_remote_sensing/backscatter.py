@@ -1,6 +1,10 @@
 """Radar backscatter: from what a file stores to decibels, and from decibels to what encoders see.
 
 A pixel that was not observed is NaN, never minus infinity: 10 log10 of a stored zero is no measurement.
+
+Power is the radar cross section per area, without unit; amplitude is its square root; dB are 10 log10 of power, which
+is 20 log10 of amplitude. The area is that in the slant plane (beta0), on the ground (sigma0) or across the line of
+sight (gamma0): `convert_backscatter`.
 """
 
 from __future__ import annotations
@@ -63,6 +67,72 @@ def backscatter_db(stored: Pixels, unit: str) -> Pixels:
     decibels = np.full_like(stored, np.nan, dtype=np.float32)
     decibels[observed] = known.decibels(stored[observed])
     return decibels
+
+
+def power_to_db(power: Pixels, nodata: float | None = None) -> Pixels:
+    """10 log10 of linear power; NaN where it is ``nodata``, not finite, or not above zero."""
+    return _logarithm(power, 10.0, nodata)
+
+
+def amplitude_to_db(amplitude: Pixels, nodata: float | None = None) -> Pixels:
+    """20 log10 of linear amplitude; NaN where it is ``nodata``, not finite, or not above zero."""
+    return _logarithm(amplitude, 20.0, nodata)
+
+
+def db_to_power(decibels: Pixels, nodata: float = np.nan) -> Pixels:
+    """Linear power of dB; ``nodata`` where they are not finite."""
+    return _exponential(decibels, 10.0, nodata)
+
+
+def db_to_amplitude(decibels: Pixels, nodata: float = np.nan) -> Pixels:
+    """Linear amplitude of dB; ``nodata`` where they are not finite."""
+    return _exponential(decibels, 20.0, nodata)
+
+
+def _logarithm(linear: Pixels, factor: float, nodata: float | None) -> Pixels:
+    observed = np.isfinite(linear) & (linear > 0)
+    if nodata is not None:
+        observed &= linear != nodata
+    decibels = np.full_like(linear, np.nan, dtype=np.float32)
+    decibels[observed] = factor * np.log10(linear[observed])
+    return decibels
+
+
+def _exponential(decibels: Pixels, factor: float, nodata: float) -> Pixels:
+    observed = np.isfinite(decibels)
+    linear = np.full_like(decibels, nodata, dtype=np.float32)
+    linear[observed] = 10.0 ** (decibels[observed] / factor)
+    return linear
+
+
+QUANTITIES: Mapping[str, Callable[[NDArray[np.floating]], NDArray[np.floating]]] = {
+    "beta0": np.ones_like,
+    "sigma0": np.sin,
+    "gamma0": np.tan,
+}
+"""What backscatter is normalised by, as a factor of beta0 by the incidence angle in radians (Small, 2011, for flat
+ground: sigma0 = beta0 sin, gamma0 = sigma0 / cos)."""
+
+
+def convert_backscatter(power: Pixels, incidence: NDArray[np.floating], source: str, target: str) -> Pixels:
+    """Turn linear power of one quantity into another: beta0, sigma0, gamma0.
+
+    Args:
+        power: linear power; NaN stays NaN.
+        incidence: incidence angle in degrees, above 0 and below 90, of a shape that broadcasts with ``power``.
+        source: what ``power`` is, of `QUANTITIES`.
+        target: what is wanted.
+
+    Raises:
+        InputError: for a quantity that is none of `QUANTITIES`, or an angle that is no incidence angle.
+    """
+    for quantity in (source, target):
+        if quantity not in QUANTITIES:
+            raise InputError(f"There is no backscatter quantity '{quantity}': choose one of {', '.join(QUANTITIES)}.")
+    if not ((incidence > 0) & (incidence < 90)).all():
+        raise InputError("An incidence angle is above 0 and below 90 degrees: give it in degrees from the vertical.")
+    angle = np.deg2rad(incidence)
+    return (power * (QUANTITIES[target](angle) / QUANTITIES[source](angle))).astype(np.float32)
 
 
 def scaled(decibels: Tensor) -> Tensor:

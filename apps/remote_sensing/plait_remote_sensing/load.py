@@ -17,11 +17,11 @@ from plait.pairs.batch import Sample
 from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_remote_sensing import backscatter, reflectance
-from plait_remote_sensing.raster import Grid, Window, grid_of, read_with_context
+from plait_remote_sensing.raster import Grid, Window, grid_of
+from plait_remote_sensing.scene import SENSORS, Scene, physical, read_clear, read_scene, scene_of, sensor_of
 from plait_remote_sensing.series import read_series
 from plait_remote_sensing.window_cache import WindowCache
 
-SENSORS = ("sar", "optical")
 CONTEXT = 8
 """Pixels around a patch by default: half the gap between the splits of TerraMesh, so it is never mirrored there."""
 _READ = WindowCache(256 * 2**20)
@@ -31,7 +31,7 @@ _READ = WindowCache(256 * 2**20)
 class Loader:
     """Reads what a row says, whatever the layout it came from.
 
-    A patch is (C, H, W) float32, both sensors on one pixel grid; a series is (T, C) float32, one row a month. SAR is
+    A patch is (C, H, W) float32, all modalities on one pixel grid; a series is (T, C) float32, one row a month. SAR is
     scaled decibels (`backscatter.scaled`), optical is scaled reflectance (`reflectance.scaled`). What was not observed
     is 0 (about the mean of land) in a patch, where convolutions can mark nothing, and NaN in a series.
 
@@ -39,62 +39,95 @@ class Loader:
         context: pixels around the patch that are read with it, mirrored where they would leave the row's area.
         sar_bands: which bands, by name and in this order; all that the row has where ``None``.
         optical_bands: the same for the optical sensor.
+        sar_resampling, optical_resampling: of a raster that is not on the row's grid.
+        mask_clouds: whether clouds and their shadows are "not observed", where a scene classification tells of them.
     """
 
     context: int = CONTEXT
     sar_bands: tuple[str, ...] | None = None
     optical_bands: tuple[str, ...] | None = None
+    sar_resampling: str = "bilinear"
+    optical_resampling: str = "bilinear"
+    mask_clouds: bool = True
 
     def __call__(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Sample:
-        """Load ``sar`` and ``optical``; ``None`` where the row lacks the sensor.
+        """Load ``sar`` and ``optical``, or what else the row has of the two; ``None`` where it lacks one.
 
         Raises:
             InputError: for a file that cannot be read, a window outside it, a patch without any observed pixel, or a
                 band that the row does not have.
         """
         sample: Sample = {}
-        for name in names if names is not None else SENSORS:
-            if name not in SENSORS:
-                raise InputError(f"A remote-sensing row has no '{name}': choose from {', '.join(SENSORS)}.")
-            sample[name] = self._sensor(name, row, root) if row[name] is not None else None
+        for name in names if names is not None else modalities_of(row):
+            sensor_of(name)
+            if name not in row:
+                raise InputError(f"Row '{row['id']}' has no '{name}': it has {', '.join(modalities_of(row))}.")
+            sample[name] = self._modality(name, row, root) if row[name] is not None else None
         return sample
 
-    def _sensor(self, name: str, row: Row, root: Path) -> Tensor:
-        stored = self._stored(name, row, root)
-        physical = (
-            backscatter.backscatter_db(stored, row["sar_unit"])
-            if name == "sar"
-            else reflectance.reflectance(stored, row["optical_unit"], row["optical_offset"])
-        )
-        if not np.isfinite(physical).any():
+    def _modality(self, name: str, row: Row, root: Path) -> Tensor:
+        scene = scene_of(row, name)
+        values = self._physical(name, scene, row, root)
+        if not np.isfinite(values).any():
             raise InputError(f"{row[name][0]}, row '{row['id']}': no pixel of {name} was observed: leave the row out.")
-        wanted = self.sar_bands if name == "sar" else self.optical_bands
+        wanted = self.sar_bands if scene.sensor == "sar" else self.optical_bands
         if wanted is not None:
-            physical = physical[_positions(wanted, row[f"{name}_bands"].split(","), row["id"])]
-        values = (backscatter if name == "sar" else reflectance).scaled(torch.from_numpy(physical))
-        return values.T.contiguous() if row["window"] is None else values.nan_to_num(0.0)
+            values = values[_positions(wanted, scene.bands, row["id"])]
+        scaled = (backscatter if scene.sensor == "sar" else reflectance).scaled(
+            torch.tensor(values)
+        )  # a copy: what is cached is read-only
+        return scaled.T.contiguous() if row["window"] is None else scaled.nan_to_num(0.0)
 
-    def _stored(self, name: str, row: Row, root: Path) -> NDArray[np.float32]:
-        """(C, H, W) or (C, T) values as they are stored, of all the row's bands."""
-        paths = [file_in(root, relative) for relative in row[name]]
+    def _physical(self, name: str, scene: Scene, row: Row, root: Path) -> NDArray[np.float32]:
+        """(C, H, W) or (C, T) decibels or reflectance of all the scene's bands, NaN where not observed."""
         if row["window"] is None:
-            return read_series(paths[0], row["point"], name, row[f"{name}_bands"].split(","))
+            path = file_in(root, scene.paths[0])
+            return physical(scene, read_series(path, row["point"], name, scene.bands))
         grid_file = file_in(root, row["grid"])
         window, area = Window.parse(row["window"]), Window.parse(row["area"])
-        missing = backscatter.UNITS[row["sar_unit"]].missing if name == "sar" else None
+        resampling = self.sar_resampling if scene.sensor == "sar" else self.optical_resampling
+        read_pixels = read_clear if self.mask_clouds and scene.scl else read_scene
 
         def read() -> NDArray[np.float32]:
             grid = _grid(*_stamp(grid_file))
-            parts = [read_with_context(path, window, self.context, area, grid, missing) for path in paths]
-            return np.concatenate(parts)
+            inside, margins = _with_context(window, self.context, area, grid, row["id"])
+            pixels = read_pixels(scene, root, inside, grid, resampling)
+            return np.pad(pixels, ((0, 0), *margins), mode="symmetric")
 
-        stamps = tuple(_stamp(path) for path in paths)
-        return _READ.get((stamps, grid_file, window, area, self.context, missing), read)
+        stamps = tuple(_stamp(file_in(root, path)) for path in scene.paths)
+        return _READ.get((scene, stamps, grid_file, window, area, self.context, resampling, read_pixels), read)
+
+
+def modalities_of(row: Row) -> list[str]:
+    """The modalities that a row has or lacks: ``sar`` and ``optical``, or those before and after something."""
+    return [name for name in row if name.partition("_")[0] in SENSORS and f"{name}_bands" in row]
+
+
+def _with_context(
+    window: Window, context: int, area: Window, grid: Grid, row: str
+) -> tuple[Window, tuple[tuple[int, int], tuple[int, int]]]:
+    """A window grown by its context, as far as the area goes, and what is left to be mirrored in rows and columns.
+
+    A patch at the edge of a split sees nothing of the next one.
+    """
+    if window.clipped(area) != window:
+        raise InputError(f"Row '{row}': the window {window} is not inside its area {area}: ingest the data again.")
+    wanted = window.grown(context)
+    inside = wanted.clipped(area).clipped(grid.extent)
+    rows = inside.row - wanted.row, wanted.bottom - inside.bottom
+    columns = inside.column - wanted.column, wanted.right - inside.right
+    if window.clipped(grid.extent) != window:
+        raise InputError(
+            f"Row '{row}': the window {window} is not inside its grid of {grid.width} x {grid.height} pixels: "
+            "ingest the data again if the file was replaced."
+        )
+    return inside, (rows, columns)
 
 
 def _stamp(path: Path) -> tuple[str, int]:
     """The file and its last change, so that a file replaced meanwhile is read anew."""
-    return str(path), path.stat().st_mtime_ns if path.is_file() else 0
+    file = Path(str(path).partition("#")[0])  # a reference into a file names the file first
+    return str(path), file.stat().st_mtime_ns if file.is_file() else 0
 
 
 @lru_cache(maxsize=4096)

@@ -17,9 +17,9 @@ from plait.pairs.table import PairTable
 from plait.subjects import Subject
 from plait_remote_sensing.backscatter import unscaled
 from plait_remote_sensing.ingest.terramesh import CLASSES
-from plait_remote_sensing.load import SENSORS
 from plait_remote_sensing.probing import linear, probe_rows
 from plait_remote_sensing.raster import Window
+from plait_remote_sensing.scene import SENSORS
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from plait.errors import InputError
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.load import CONTEXT
+from plait_remote_sensing.scene import Sensor
 
 
 class BandStatistics:
@@ -60,7 +62,10 @@ def _moments(values: Tensor) -> NDArray[np.float64]:
     return torch.cat([means[:, 0], deviations]).numpy()
 
 
+_SENSORS: dict[Sensor, Callable[[Tensor], Tensor]] = {"sar": backscatter.unscaled, "optical": reflectance.unscaled}
+
 RAW: dict[str, Callable[[], BandStatistics]] = {
-    "sar": lambda: BandStatistics(backscatter.unscaled),
-    "optical": lambda: BandStatistics(reflectance.unscaled),
+    f"{sensor}{moment}": partial(BandStatistics, unscaled)
+    for sensor, unscaled in _SENSORS.items()
+    for moment in ("", "_before", "_after")
 }

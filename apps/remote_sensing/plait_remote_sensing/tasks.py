@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from plait.evaluation.metrics import accuracy, balanced_accuracy, cohen_kappa
 from plait.evaluation.ranking import measure_retrieval
 from plait.pairs.table import PairTable
 from plait.subjects import Subject
-from plait_remote_sensing.load import SENSORS
 from plait_remote_sensing.probing import PROBES, Codes, ProbeRows, linear, probe_rows
+from plait_remote_sensing.scene import SENSORS, sensor_of
 
 METRICS: dict[str, Callable[[Codes, Codes], float]] = {
     "overall_accuracy": accuracy,
@@ -28,20 +29,26 @@ DRAWS = 5
 
 
 def retrieval(subject: Subject) -> Iterator[Measurement]:
-    """The optical patch of a SAR patch within ``val``, and back; rows that share the SAR acquisition are all right."""
+    """The optical patch of a SAR patch within ``val``, and back; rows that share the SAR acquisition are all right.
+
+    Where there are several acquisitions of a place, such as those before and after a change, each SAR one is asked for
+    each optical one.
+    """
     table = subject.table
-    sar, optical = subject.embeddings("sar"), subject.embeddings("optical")
-    real = np.isfinite(sar).all(axis=1) & np.isfinite(optical).all(axis=1)
-    rows = np.flatnonzero(real & (table.splits == "val"))
-    if len(rows) < 2:
-        return
-    keys, groups = acquisitions(table)[rows], table.groups[rows]
-    yield from measure_retrieval(
-        "remote-sensing/retrieval/sar_to_optical", sar[rows], optical[rows], keys, groups, "val"
-    )
-    yield from measure_retrieval(
-        "remote-sensing/retrieval/optical_to_sar", optical[rows], sar[rows], keys, groups, "val"
-    )
+    for sar, optical in product(*(_of_sensor(subject, sensor) for sensor in SENSORS)):
+        queries, keys_of = {name: subject.embeddings(name) for name in (sar, optical)}, acquisitions(table, sar)
+        real = np.logical_and.reduce([np.isfinite(found).all(axis=1) for found in queries.values()])
+        rows = np.flatnonzero(real & (table.splits == "val"))
+        if len(rows) < 2:
+            continue
+        keys, groups = keys_of[rows], table.groups[rows]
+        for one, other in ((sar, optical), (optical, sar)):
+            task = f"remote-sensing/retrieval/{one}_to_{other}"
+            yield from measure_retrieval(task, queries[one][rows], queries[other][rows], keys, groups, "val")
+
+
+def _of_sensor(subject: Subject, sensor: str) -> list[str]:
+    return [name for name in subject.modalities if sensor_of(name) == sensor]
 
 
 def ground(subject: Subject, *, label: str) -> Iterator[Measurement]:
@@ -52,10 +59,11 @@ def ground(subject: Subject, *, label: str) -> Iterator[Measurement]:
     """
     if f"label_{label}" not in subject.table.columns:
         return
-    both = subject.fused(SENSORS)
-    settings = {name: (features, features) for name in SENSORS for features in [subject.features(name)]}
+    names = subject.modalities
+    both = subject.fused(names)
+    settings = {name: (features, features) for name in names for features in [subject.features(name)]}
     settings["both"] = both, both
-    settings |= {f"both_without_{name}": (both, subject.fused([n for n in SENSORS if n != name])) for name in SENSORS}
+    settings |= {f"both_without_{name}": (both, subject.fused([n for n in names if n != name])) for name in names}
     for name, (learnt, tested) in settings.items():
         rows = probe_rows(subject.table, label, learnt, tested)
         if rows is None:
@@ -71,10 +79,10 @@ def ground(subject: Subject, *, label: str) -> Iterator[Measurement]:
                 yield from _measured(f"remote-sensing/{label}/{name}/linear@{fraction:.0%}", rows, drawn)
 
 
-def acquisitions(table: PairTable) -> NDArray[np.str_]:
-    """(N,) which SAR pixels a row shows: equal for rows that share them."""
-    places = zip(table.column("sar"), table.column("window"), table.ids, strict=True)
-    return np.asarray([f"{sar} {window}" if window else name for sar, window, name in places], dtype=np.str_)
+def acquisitions(table: PairTable, sar: str = "sar") -> NDArray[np.str_]:
+    """(N,) which SAR pixels a row shows in the modality ``sar``: equal for rows that share them."""
+    places = zip(table.column(sar), table.column("window"), table.ids, strict=True)
+    return np.asarray([f"{shown} {window}" if window else name for shown, window, name in places], dtype=np.str_)
 
 
 def _measured(task: str, rows: ProbeRows, predictions: Sequence[Codes]) -> Iterator[Measurement]:
@@ -93,4 +101,6 @@ TASKS: dict[str, Callable[[Subject], Iterator[Measurement]]] = {
     "land_cover": partial(ground, label="land_cover"),
     "flooded": partial(ground, label="flooded"),
     "water": partial(ground, label="water"),
+    "changed": partial(ground, label="changed"),
+    "climate_zone": partial(ground, label="climate_zone"),
 }

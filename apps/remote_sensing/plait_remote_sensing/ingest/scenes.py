@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,48 +11,29 @@ from numpy.typing import NDArray
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
-from plait_remote_sensing.backscatter import UNITS, backscatter_db
+from plait_remote_sensing.backscatter import backscatter_db
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window, tags_of
 from plait_remote_sensing.reflectance import stored_offset
+from plait_remote_sensing.scene import Scene, missing_value, scene_columns, sensor_of
 
 PURITY = 0.6
 """The share of a patch that its most frequent class must have for the patch to have a label."""
 
-MSI_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-"""Sentinel-2 in the order of its products; level 2A lacks B10."""
 
-
-@dataclass(frozen=True)
-class Stored:
-    """How one sensor of a scene is stored.
-
-    Attributes:
-        paths: rasters relative to the root, whose bands are stacked in this order.
-        bands: their names.
-        unit: of `backscatter.UNITS`, or ``dn`` or ``grey`` for the optical sensor.
-        offset: what was added to optical digital numbers.
-    """
-
-    paths: tuple[str, ...]
-    bands: tuple[str, ...]
-    unit: str
-    offset: float = 0.0
-
-
-def stored_sar(root: Path, path: str, bands: tuple[str, ...], unit: str, refuse: Refuse) -> Stored | None:
-    """A scene's SAR raster; ``None``, and told, where it is missing, unreadable, or without observed pixels."""
-    stored = Stored((path,), bands, unit)
-    values = _all_pixels(root, stored, UNITS[unit].missing, refuse)
+def stored_sar(root: Path, path: str, bands: tuple[str, ...], unit: str, refuse: Refuse) -> Scene | None:
+    """A place's SAR scene; ``None``, and told, where it is missing, unreadable, or without observed pixels."""
+    scene = Scene("sar", (path,), bands, unit)
+    values = _all_pixels(root, scene, refuse)
     if values is not None and not np.isfinite(backscatter_db(values, unit)).any():
         refuse(path, f"{path} has no observed pixel; its scene is kept without it.")
         return None
-    return stored if values is not None else None
+    return scene if values is not None else None
 
 
-def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], refuse: Refuse) -> Stored | None:
-    """A scene's optical digital numbers, with their offset found out; ``None``, and told, where that cannot be done."""
-    stored = Stored(tuple(paths), bands, "dn")
-    numbers = _all_pixels(root, stored, None, refuse)
+def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], refuse: Refuse) -> Scene | None:
+    """A place's optical scene, with its offset found out; ``None``, and told, where that cannot be done."""
+    scene = Scene("optical", tuple(paths), bands, "dn")
+    numbers = _all_pixels(root, scene, refuse)
     if numbers is None:
         return None
     try:
@@ -63,21 +44,21 @@ def stored_optical(root: Path, paths: Sequence[str], bands: tuple[str, ...], ref
     if offset.value:
         cause = f"carries the +{offset.value:.0f} offset of processing baseline 04.00 ({offset.reason})"
         refuse(paths[0], Remark(f"{paths[0]} {cause}; it is subtracted."))
-    return Stored(stored.paths, bands, "dn", offset.value)
+    return replace(scene, offset=offset.value, notes=(f"offset {offset.value:.0f}: {offset.reason}",))
 
 
-def _all_pixels(root: Path, stored: Stored, missing: float | None, refuse: Refuse) -> NDArray[np.float32] | None:
+def _all_pixels(root: Path, scene: Scene, refuse: Refuse) -> NDArray[np.float32] | None:
     """(C, pixels) of every file, so that a file that is broken anywhere is found now; ``None``, and told, if so."""
     try:
         parts: list[NDArray[np.float32]] = []
-        for path in stored.paths:
+        for path in scene.paths:
             grid = grid_of(root / path)
-            values = read_window(root / path, grid.extent, grid, missing)
+            values = read_window(root / path, grid.extent, grid, missing_value(scene))
             parts += [band.ravel() for band in values]
-        if len(parts) != len(stored.bands):
-            raise InputError(f"{stored.paths[0]} has {len(parts)} bands where this layout has {len(stored.bands)}.")
+        if len(parts) != len(scene.bands):
+            raise InputError(f"{scene.paths[0]} has {len(parts)} bands where this layout has {len(scene.bands)}.")
     except InputError as error:
-        refuse(stored.paths[0], f"{error} Its scene is kept without it.")
+        refuse(scene.paths[0], f"{error} Its scene is kept without it.")
         return None
     # Files of different resolution have different numbers of pixels; NaN fills up the smaller.
     most = max(map(len, parts))
@@ -119,34 +100,24 @@ def majority(codes: NDArray[np.int64], allowed: Sequence[int]) -> int | None:
 
 
 def patch_row(
-    name: str, group: str, sar: Stored | None, optical: Stored | None, grid: str, window: Window, area: Window
+    name: str, group: str, scenes: Mapping[str, Scene | None], grid: str, window: Window, area: Window
 ) -> Row:
     """The columns that the loader needs.
 
     Args:
         name: the row's id.
         group: what must never be split.
-        sar: how SAR is stored, if it is there.
-        optical: the same for the optical sensor.
+        scenes: how each modality is stored, if it is there.
         grid: the raster on whose grid ``window`` and ``area`` are counted.
         window: the patch.
         area: where its context may come from.
     """
-    return {
-        "id": name,
-        "group": group,
-        "time": None,
-        "sar": list(sar.paths) if sar else None,
-        "optical": list(optical.paths) if optical else None,
-        "grid": grid,
-        "window": str(window),
-        "area": str(area),
-        "sar_bands": ",".join(sar.bands) if sar else None,
-        "sar_unit": sar.unit if sar else None,
-        "optical_bands": ",".join(optical.bands) if optical else None,
-        "optical_unit": optical.unit if optical else None,
-        "optical_offset": optical.offset if optical else None,
-    }
+    times = {sensor_of(modality): scene.time for modality, scene in scenes.items() if scene and scene.time}
+    row: Row = {"id": name, "group": group, "time": times.get("optical") or times.get("sar")}
+    row |= {"grid": grid, "window": str(window), "area": str(area)}
+    for modality, scene in scenes.items():
+        row |= scene_columns(modality, scene)
+    return row
 
 
 @dataclass(frozen=True)
@@ -199,8 +170,8 @@ class PatchPlan:
 def scene_rows(
     root: Path,
     scene: str,
-    sar: Stored | None,
-    optical: Stored | None,
+    sar: Scene | None,
+    optical: Scene | None,
     classes: str,
     plan: PatchPlan,
     refuse: Refuse,
@@ -225,6 +196,7 @@ def scene_rows(
     for window in patches(grid, plan.side):
         block = block_of(window, blocks)
         name = f"{scene}/r{window.row:03d}c{window.column:03d}"
-        row = patch_row(name, f"{scene}/{block.split}", sar, optical, here.paths[0], window, block.area(grid))
+        sensors = {"sar": sar, "optical": optical}
+        row = patch_row(name, f"{scene}/{block.split}", sensors, here.paths[0], window, block.area(grid))
         label = majority(cut(codes, window), plan.classes) if codes is not None else None
         yield row | {"split": block.split, "scene": scene, plan.label: label}

@@ -3,6 +3,8 @@
 A row is a patch of 16 x 16 pixels (160 m), labelled with its majority class where that fills 60 % of it. Each scene is
 split by columns: patches that start at column 96 or before are train, from 128 on val, and those between are the gap
 that keeps them 16 pixels apart. A group is one such block of one scene, so there are as many val groups as scenes.
+
+TerraMesh itself is published as shards of Zarr archives: those are not read here.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
-from plait_remote_sensing.ingest.scenes import MSI_BANDS, PatchPlan, scene_rows, stored_optical, stored_sar
+from plait_remote_sensing.bands import MSI_BANDS
+from plait_remote_sensing.ingest.scenes import PatchPlan, scene_rows, stored_optical, stored_sar
 
 L2A_BANDS = tuple(band for band in MSI_BANDS if band != "B10")
 CLASSES = {1: "water", 2: "trees", 4: "crops", 5: "built area", 7: "snow/ice", 9: "rangeland"}

@@ -1,0 +1,203 @@
+"""A trained run as a tile function: an embedding for every patch of a scene, or the class that a probe gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from plait.apps import load_app
+from plait.errors import InputError
+from plait.model import Model
+from plait.objectives.step import Step
+from plait.training.run_folder import RunInfo, read_run
+from plait_remote_sensing import backscatter, reflectance
+from plait_remote_sensing.scene import sensor_of
+from plait_remote_sensing.tiling.function import Answer, Classes, Images, Masks, TileFunction
+from plait_remote_sensing.tiling.linear import Linear
+
+BATCH = 256
+"""Patches a forward pass."""
+UNIT = 1 / 127
+"""One count of an embedding of length 1 in 8 bits."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder, and what is asked of it.
+
+    Attributes:
+        folder: the run folder.
+        step: the side of the patches that it was trained on, without their context: one pixel of the map.
+        context: pixels around a patch that it sees.
+        modalities: those that the scene has and the run knows; others are withheld.
+        dtype: ``float32`` for the features that `evaluate` probes, ``int8`` for the same scaled to length 1.
+        probe: turns features into probabilities of classes; features are the answer where ``None``.
+        classes: code to name and colour, in the order of the probe.
+        weights: the SHA-256 of the run's weights.
+        labels: what the probe was fitted to.
+    """
+
+    folder: str
+    step: int
+    context: int
+    modalities: tuple[str, ...]
+    dtype: Literal["float32", "int8"] = "float32"
+    probe: Linear | None = None
+    classes: Classes | None = None
+    weights: str = ""
+    labels: str = ""
+
+    def load(self) -> TileFunction:
+        """Read the model; it computes on the GPU where there is one."""
+        model, _, _ = read_run(Path(self.folder), load_app("remote-sensing"))
+        compute = Patches(model, self)
+        if self.classes:
+            bands = ("class", "probability")
+            return TileFunction(
+                compute, self.step, self.context, bands, self.classes, nodata=0 if 0 not in self.classes else 255
+            )
+        scale = UNIT if self.dtype == "int8" else None
+        return TileFunction(compute, self.step, self.context, dtype=self.dtype, scale=scale)
+
+    def identity(self) -> dict[str, str]:
+        said = {"run": Path(self.folder).name, "weights": self.weights, "modalities": ",".join(self.modalities)}
+        return said | {"context": str(self.context), "type": self.dtype, "labels": self.labels or "none"}
+
+
+class Patches:
+    """Cuts a tile into patches with their context, and says what the model, and the probe, say of each.
+
+    Args:
+        model: the run's.
+        run: what is asked of it.
+    """
+
+    def __init__(self, model: Model, run: TrainedRun) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model, self._run = model.eval().to(self._device), run
+
+    @torch.inference_mode()
+    def __call__(self, images: Images, masks: Masks) -> Answer:
+        """Give back (D, rows, columns) features or probabilities, NaN for a patch in which nothing was observed."""
+        values = {name: self._cut(_scaled(name, images[name], masks[name])) for name in self._run.modalities}
+        present = {name: self._cut(torch.from_numpy(masks[name])[None]).any(dim=(1, 2, 3)) for name in values}
+        rows = torch.stack(list(present.values())).any(dim=0).nonzero()[:, 0]
+        found = [self._features(values, present, some) for some in rows.split(BATCH)]
+        count = len(next(iter(values.values())))
+        side = round(count**0.5)
+        if not found:
+            return np.full((self._width(), side, side), np.nan, np.float32)
+        features = np.concatenate(found)
+        spread = np.full((count, features.shape[1]), np.nan, np.float32)
+        spread[rows.numpy()] = features
+        return spread.T.reshape(-1, side, side)
+
+    def _features(
+        self, values: Mapping[str, Tensor], present: Mapping[str, Tensor], rows: Tensor
+    ) -> NDArray[np.float32]:
+        samples = [
+            {name: values[name][row] if present[name][row] else None for name in values} for row in rows.tolist()
+        ]
+        names = [str(row) for row in rows.tolist()]
+        step = Step(self._model, self._model.collate(samples, names, names).to(self._device))
+        features = fused(step, self._run.modalities)
+        if self._run.probe is not None:
+            return self._run.probe(features)
+        if self._run.dtype == "int8":
+            features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        return features
+
+    def _cut(self, image: Tensor) -> Tensor:
+        """(N, C, side, side) patches of (C, H, W), row by row."""
+        side = self._run.step + 2 * self._run.context
+        patches = image.unfold(1, side, self._run.step).unfold(2, side, self._run.step)
+        return patches.permute(1, 2, 0, 3, 4).flatten(0, 1)
+
+    def _width(self) -> int:
+        if self._run.probe is not None:
+            return len(self._run.probe.intercept)
+        fusion = self._model.fusion
+        return fusion.width if fusion is not None else sum(self._model.encoder(n).width for n in self._model.encoders)
+
+
+def fused(step: Step, modalities: Sequence[str]) -> NDArray[np.float32]:
+    """(B, D) fused features from these modalities alone; side by side, zero where withheld, without a fusion.
+
+    As `plait.subjects.ModelSubject.fused` has them, on which probes are fitted.
+    """
+    if step.model.fusion is not None:
+        return step.fused(tuple(modalities)).pooled.float().cpu().numpy()
+    pooled = [step.features(name).pooled.float() * float(name in modalities) for name in step.model.encoders]
+    return torch.cat(pooled, dim=1).cpu().numpy()
+
+
+def trained_run(
+    folder: Path,
+    bands: Mapping[str, Sequence[str]],
+    step: int | None = None,
+    dtype: Literal["float32", "int8"] = "float32",
+    pairs: Path | None = None,
+) -> TrainedRun:
+    """Read what a run was trained on, and check that the scene suits it.
+
+    Args:
+        folder: the run folder.
+        bands: modality to the bands of the scene that the run will see.
+        step: the side of a patch; where ``None``, that of the pair table, or what the run folder knows.
+        dtype: of embeddings.
+        pairs: a pair table of such patches.
+
+    Raises:
+        InputError: for a run that knows none of the modalities or takes another number of bands, and where nobody
+            says how large a patch is.
+    """
+    domain = load_app("remote-sensing")
+    model, recipe, info = read_run(folder, domain)
+    modalities = tuple(name for name in model.encoders if name in bands)
+    if not modalities:
+        raise InputError(
+            f"{folder} knows {', '.join(model.encoders)} and the scene has {', '.join(bands)}: name another run."
+        )
+    for name in modalities:
+        _check_bands(model, name, bands[name], folder)
+    loader: Any = domain.loader(**recipe.data)
+    step = _patch_side(info, folder, pairs) if step is None else step
+    return TrainedRun(str(folder.resolve()), step, loader.context, modalities, dtype, weights=info.sha256)
+
+
+def _check_bands(model: Model, name: str, has: Sequence[str], folder: Path) -> None:
+    wanted = getattr(model.encoder(name), "in_channels", None)
+    if wanted is not None and wanted != len(has):
+        raise InputError(
+            f"{folder} takes {wanted} bands of {name}, and the scene has {len(has)} ({', '.join(has)}): "
+            f"choose those it was trained on with --{sensor_of(name)}-bands."
+        )
+
+
+def _patch_side(info: RunInfo, folder: Path, pairs: Path | None) -> int:
+    """The side of a patch: that of the table's windows, or the option that the training table was ingested with."""
+    if pairs is not None:
+        from plait.pairs.table import PairTable
+        from plait_remote_sensing.raster import Window
+
+        table = PairTable.read(pairs)
+        sides = {Window.parse(text).width for text in table.column("window") if text}
+        if len(sides) == 1:
+            return sides.pop()
+    options = dict(text.split("=", 1) for text in info.table.get("options", "").split() if "=" in text)
+    if options.get("patch", "").isdigit():
+        return int(options["patch"])
+    raise InputError(f"{folder} does not say how large the patches were that it was trained on: give --step PIXELS.")
+
+
+def _scaled(name: str, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> Tensor:
+    """What encoders see; exactly 0 where not observed."""
+    room = backscatter if sensor_of(name) == "sar" else reflectance
+    return room.scaled(torch.from_numpy(image)) * torch.from_numpy(mask)

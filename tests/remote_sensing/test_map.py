@@ -1,0 +1,227 @@
+"""``plait remote-sensing map``: one scene or many, any function or a trained run, and one sentence where it cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rio_cogeo.cogeo import cog_validate
+
+from plait.apps import load_app
+from plait.cli import main
+from plait.evaluation.probes import linear_probe
+from plait.pairs.table import PairTable
+from plait.recipes import build_model, read_recipe
+from plait.training.run_folder import write_run
+from plait_remote_sensing.load import Loader
+from plait_remote_sensing.tiling.linear import Linear
+from tests.remote_sensing.tiling_world import numbers, pixels, write_functions
+
+type Write = Callable[..., Path]
+
+
+def plait(*arguments: object) -> int:
+    return main(["remote-sensing", "map", *map(str, arguments), "--workers", "0"])
+
+
+@pytest.fixture
+def optical(tmp_path: Path, write_raster: Write) -> Path:
+    return write_raster(tmp_path / "s2_optical.tif", numbers(90, 110, 4), tags={"BOA_ADD_OFFSET": "0"})
+
+
+@pytest.fixture
+def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    return f"{write_functions(tmp_path)}:slow"
+
+
+@pytest.fixture(scope="module")
+def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a model that has not learnt anything."""
+    folder = tmp_path_factory.mktemp("run")
+    domain, table = load_app("remote-sensing"), PairTable.read(pairs)
+    recipe = read_recipe("sar_optical_late", domain)
+    torch.manual_seed(0)
+    write_run(folder, build_model(recipe, domain), recipe, "remote-sensing", table, 0, 0, [])
+    return folder
+
+
+def test_a_function_of_one_scene(tmp_path: Path, optical: Path, function: str, capsys: Any) -> None:
+    out = tmp_path / "map.tif"
+    assert plait("--function", function, "--optical", optical, "--out", out) == 0
+    np.testing.assert_allclose(pixels(out)[0], numbers(90, 110, 4).mean(axis=0) / 10_000, atol=1e-6)
+    assert f"wrote {out}: 100.0% of its pixels have an answer, no seam to measure" in capsys.readouterr().out
+    item = json.loads(out.with_suffix(".json").read_text())
+    assert item["properties"]["plait_function"] == function
+    assert item["properties"]["plait_observed"] == "1.000000"
+    assert out.with_suffix(".qml").exists()
+    assert cog_validate(out, strict=True)[0]
+    assert plait("--function", function, "--optical", optical, "--out", out) == 0
+    assert "was complete already" in capsys.readouterr().out
+
+
+def test_the_offset_and_the_bands_that_the_user_names_are_used(tmp_path: Path, optical: Path, function: str) -> None:
+    out = tmp_path / "map.tif"
+    flags = ("--optical-offset", "1000", "--optical-bands", "s2_optical_2")
+    assert plait("--function", function, "--optical", optical, "--out", out, *flags) == 0
+    np.testing.assert_allclose(pixels(out)[0], (numbers(90, 110, 4)[1] - 1000.0) / 10_000, atol=1e-6)
+
+
+def test_a_map_as_zarr(tmp_path: Path, optical: Path, function: str) -> None:
+    out = tmp_path / "map.zarr"
+    assert plait("--function", function, "--optical", optical, "--out", out, "--format", "zarr") == 0
+    with rasterio.open(f'ZARR:"{out}":/map') as source:
+        np.testing.assert_allclose(source.read(1), numbers(90, 110, 4).mean(axis=0) / 10_000, atol=1e-6)
+
+
+def test_many_scenes_of_which_one_fails(
+    tmp_path: Path, optical: Path, function: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken_s2.tif").write_bytes(optical.read_bytes()[:500])
+    table = tmp_path / "scenes.csv"
+    table.write_text(f"sar,optical,name\n,{optical.name},good\n,broken_s2.tif,bad\n,{optical.name},again\n")
+    out = tmp_path / "maps"
+    assert plait("--function", function, "--scenes", table, "--out", out) == 1
+    said = capsys.readouterr().out
+    assert "bad.tif: " in said
+    assert "1 failed; the same command does what is missing" in said
+    ledger = {row["map"]: row for row in json.loads((out / "maps.json").read_text())}
+    assert {name: row["complete"] for name, row in ledger.items()} == {
+        "good.tif": True, "bad.tif": False, "again.tif": True,
+    }  # fmt: skip
+    assert "broken_s2.tif" in ledger["bad.tif"]["failures"]["bad.tif"]
+    (tmp_path / "broken_s2.tif").write_bytes(optical.read_bytes())
+    assert plait("--function", function, "--scenes", table, "--out", out) == 0
+    assert capsys.readouterr().out.count("was complete already") == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("sar,optical,name\n,,a\n", "line 2: there is neither a sar nor an optical product"),
+        ("sar,optical,name\n,x.tif,a\n,y.tif,a\n", "names two maps a.tif"),
+        ("sar,optical,name\n,x.tif,../a\n", "would lie outside"),
+        ("sar,optical\n", "names no scene"),
+    ],
+)
+def test_a_list_that_cannot_be_mapped_is_a_sentence(
+    tmp_path: Path, function: str, rows: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scenes.csv").write_text(rows)
+    assert plait("--function", function, "--scenes", tmp_path / "scenes.csv", "--out", tmp_path / "maps") == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--function", "nowhere:it"], "--function nowhere:it cannot be imported"),
+        (["--function", "json"], "write it as package.module:callable"),
+        (["--function", "json:__doc__"], "is a str: name something callable"),
+        (["--function", "json:dumps", "--label", "x"], "give them with --run"),
+        (["--function", "json:dumps", "--scenes", "x.csv"], "Give one scene"),
+        (["--function", "json:dumps", "--out", "map.png"], "end it in .tif"),
+        (["--function", "json:dumps", "--overlap", "300"], "give --overlap 0 to 256"),
+        (["--function", "json:dumps", "--optical", "gone.tif"], "There is no .*gone.tif"),
+        (["--run", "nowhere"], "is not a finished run folder"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(
+    tmp_path: Path, optical: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = [] if "--optical" in arguments else ["--optical", optical]
+    rest += [] if "--out" in arguments else ["--out", tmp_path / "map.tif"]
+    assert plait(*arguments, *rest) == 2
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(capsys.readouterr().err)
+
+
+def test_a_scene_without_products_is_refused(tmp_path: Path, function: str, capsys: Any) -> None:
+    assert plait("--function", function, "--out", tmp_path / "map.tif") == 2
+    assert "A map needs a scene" in capsys.readouterr().err
+
+
+def test_an_embedding_is_that_of_the_patch_as_evaluation_reads_it(
+    world: Path, pairs: Path, run: Path, tmp_path: Path
+) -> None:
+    """Of every patch of a scene: the fused features from the loader's own pixels, context and mirror image included."""
+    from plait.objectives.step import Step
+    from plait.training.run_folder import read_run
+
+    scene = "601D_101L_0_0.tif"
+    flags = ("--sar", world / "S1RTC" / scene, "--optical", world / "S2L2A" / scene, "--step", 16, "--tile", 64)
+    assert plait("--run", run, *flags, "--sar-unit", "db", "--optical-offset", "0", "--out", tmp_path / "map.tif") == 0
+    found = pixels(tmp_path / "map.tif")
+    table, loader = PairTable.read(pairs), Loader()
+    model, _, _ = read_run(run, load_app("remote-sensing"))
+    rows = [row for row in map(table.row, range(len(table))) if row["id"].startswith("601D")][:12]
+    samples = [loader(row, world) for row in rows]
+    names = [row["id"] for row in rows]
+    with torch.inference_mode():
+        wanted = Step(model, model.collate(samples, names, names)).fused(("sar", "optical")).pooled.numpy()
+    for row, vector in zip(rows, wanted, strict=True):
+        column, line = (int(text) // 16 for text in row["window"].split(",")[:2])
+        if column < 6:  # beyond, the loader mirrors at the edge of the split and the map does not
+            np.testing.assert_allclose(found[:, line, column], vector, atol=1e-4)
+
+
+def test_an_embedding_in_8_bits_is_the_unit_vector(world: Path, run: Path, tmp_path: Path) -> None:
+    scene = world / "S2L2A" / "601D_101L_0_0.tif"
+    flags = ("--run", run, "--optical", scene, "--optical-offset", "0", "--step", 16, "--tile", 64)
+    assert plait(*flags, "--out", tmp_path / "float.tif") == 0
+    assert plait(*flags, "--dtype", "int8", "--out", tmp_path / "int8.tif") == 0
+    values, counts = pixels(tmp_path / "float.tif"), pixels(tmp_path / "int8.tif")
+    assert counts.dtype == np.int8
+    with rasterio.open(tmp_path / "int8.tif") as source:
+        assert source.scales[0] == pytest.approx(1 / 127)
+    unit = values / np.linalg.norm(values, axis=0, keepdims=True)
+    np.testing.assert_allclose(counts / 127, unit, atol=0.51 / 127)
+
+
+def test_a_class_map_by_a_linear_probe(world: Path, pairs: Path, run: Path, tmp_path: Path) -> None:
+    scene = "602D_102L_0_0.tif"
+    flags = ("--run", run, "--pairs", pairs, "--label", "land_cover", "--optical", world / "S2L2A" / scene)
+    assert plait(*flags, "--optical-offset", "1000", "--tile", 64, "--out", tmp_path / "map.tif") == 0
+    found = pixels(tmp_path / "map.tif")
+    assert found.dtype == np.uint8
+    assert set(np.unique(found[0])) <= {1, 2, 4, 5, 9}
+    assert found[1].min() >= 20
+    with rasterio.open(tmp_path / "map.tif") as source:
+        assert source.descriptions == ("class", "probability")
+    # Untrained features already tell water from land: the map agrees with the truth far above chance.
+    with rasterio.open(world / "LULC" / scene) as source:
+        truth = source.read(1)[8::16, 8::16][:14, :10]
+    assert (found[0, :14, :10] == truth).mean() > 0.4
+
+
+def test_a_run_that_takes_other_bands_names_those_of_the_scene(
+    tmp_path: Path, optical: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plait("--run", run, "--optical", optical, "--step", 16, "--out", tmp_path / "map.tif") == 2
+    assert "takes 12 bands of optical, and the scene has 4" in capsys.readouterr().err
+
+
+def test_a_patch_that_nobody_knows_the_size_of_is_asked_for(
+    world: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = world / "S2L2A" / "601D_101L_0_0.tif"
+    assert plait("--run", run, "--optical", scene, "--optical-offset", "0", "--out", tmp_path / "map.tif") == 2
+    assert "give --step PIXELS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_weights_of_a_probe_say_what_the_probe_says(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(300, 6)) * [1, 10, 0.01, 1, 1, 0] + [0, 5, 0, 100, 0, 3]).astype(np.float32)
+    y = np.digitize(x[:, 0] + 0.1 * x[:, 1] + rng.normal(0, 0.3, 300), np.linspace(-0.5, 1.5, classes - 1))
+    asked = x[rng.permutation(300)[:50]]
+    wanted = linear_probe(x, y, asked)
+    found = Linear.of(partial(linear_probe, x, y), x)(asked)
+    np.testing.assert_allclose(found if classes > 2 else found[:, 1], wanted, atol=2e-5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plait_remote_sensing.border_noise import Border, border_noise
+from plait_remote_sensing.radar.border_noise import Border, border_noise
 from plait_remote_sensing.raster import grid_of, read_window
 
 LOOKS = 4.4

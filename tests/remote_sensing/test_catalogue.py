@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from plait.errors import InputError
-from plait_remote_sensing.catalogue import catalogue
+from plait_remote_sensing.pairing.catalogue import catalogue
 from tests.remote_sensing.pair_worlds import Told, write, write_optical, write_sar
 
 

@@ -9,8 +9,8 @@ import pytest
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
-from plait_remote_sensing import coverage
-from plait_remote_sensing.coverage import observed_shares
+from plait_remote_sensing.pairing import coverage
+from plait_remote_sensing.pairing.coverage import observed_shares
 from plait_remote_sensing.raster import Window, grid_of
 from plait_remote_sensing.scene import Scene
 from tests.remote_sensing.pair_worlds import ORIGIN, write, write_optical, write_sar

@@ -10,10 +10,10 @@ import pytest
 from rasterio.transform import Affine
 
 from plait.errors import InputError
-from plait_remote_sensing import describe as module
-from plait_remote_sensing import glance
-from plait_remote_sensing.describe import describe
-from plait_remote_sensing.glance import sample
+from plait_remote_sensing.products import describe as module
+from plait_remote_sensing.products import glance
+from plait_remote_sensing.products.describe import describe
+from plait_remote_sensing.products.glance import sample
 from plait_remote_sensing.scene import Scene
 from tests.remote_sensing.pair_worlds import L2A, write, write_optical, write_sar
 

@@ -13,7 +13,7 @@ from rasterio.transform import GCPTransformer
 from scipy.interpolate import RBFInterpolator
 
 from plait.errors import InputError
-from plait_remote_sensing.gcps import GeolocationError, geolocation_error, require_geolocation
+from plait_remote_sensing.radar.gcps import GeolocationError, geolocation_error, require_geolocation
 
 LONLAT = CRS.from_epsg(4326)
 ELLIPSOID = Geod(ellps="WGS84")

@@ -15,7 +15,7 @@ from plait.pairs.table import PairTable
 from plait_remote_sensing.backscatter import unscaled
 from plait_remote_sensing.ingest.generic_folder import CHANGES, LAYOUT
 from plait_remote_sensing.load import Loader
-from plait_remote_sensing.places import bounds_of, near_pairs
+from plait_remote_sensing.pairing.places import bounds_of, near_pairs
 from plait_remote_sensing.raster import Window, grid_of
 from tests.remote_sensing.pair_worlds import L2A, Told, coordinates, sar_db, write, write_optical, write_sar
 from tests.remote_sensing.test_sentinel1 import land, map_grid, write_safe

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlunsplit
 
 import pytest
 from shapely.geometry import mapping
@@ -16,9 +17,9 @@ from shapely.geometry import mapping
 from plait.errors import InputError
 from plait_remote_sensing.ingest.stac_items import LAYOUT
 from plait_remote_sensing.load import Loader
+from plait_remote_sensing.pairing.stac_reader import stac_catalogue
+from plait_remote_sensing.pairing.stac_walk import Place, documents
 from plait_remote_sensing.raster import footprint, grid_of
-from plait_remote_sensing.stac_reader import stac_catalogue
-from plait_remote_sensing.stac_walk import Place, documents
 from tests.remote_sensing.pair_worlds import L2A, Told, write_optical, write_sar
 
 type Json = dict[str, Any]
@@ -243,7 +244,7 @@ def server(world: Path) -> Generator[str]:
     )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
+        yield urlunsplit(("http", f"127.0.0.1:{running.server_port}", "", "", ""))
         running.shutdown()
 
 

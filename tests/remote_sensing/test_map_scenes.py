@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 
 from plait.cli import main
 from plait_remote_sensing.raster import grid_of
-from plait_remote_sensing.scene import read_scene
+from plait_remote_sensing.reading import read_scene
 from plait_remote_sensing.tiling.scenes import map_grid
 from tests.remote_sensing.tiling_world import numbers, optical, pixels, sar, write_functions
 

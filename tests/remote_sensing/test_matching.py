@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shapely import box
 
 from plait.errors import InputError
-from plait_remote_sensing.bitemporal import match_bitemporal
-from plait_remote_sensing.catalogue import Entry
-from plait_remote_sensing.matching import Matching, days_apart, match, overlap_share
+from plait_remote_sensing.pairing.bitemporal import match_bitemporal
+from plait_remote_sensing.pairing.catalogue import Entry
+from plait_remote_sensing.pairing.matching import Matching, days_apart, match, overlap_share
 from plait_remote_sensing.scene import Scene, Sensor
 
 START = datetime(2021, 4, 1, 5, tzinfo=UTC)

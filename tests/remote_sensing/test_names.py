@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from plait.errors import InputError
-from plait_remote_sensing.names import instant, orbit_in, place_of, product_of, sensor_in, time_in
+from plait_remote_sensing.products.names import instant, orbit_in, place_of, product_of, sensor_in, time_in
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 from rasterio.warp import transform, transform_bounds
 
 from plait.errors import InputError
-from plait_remote_sensing.places import blocked, bounds_of, cells, components, near_pairs, with_gap
+from plait_remote_sensing.pairing.places import blocked, bounds_of, cells, components, near_pairs, with_gap
 from plait_remote_sensing.raster import Grid, Window
 
 GEOD = Geod(ellps="WGS84")

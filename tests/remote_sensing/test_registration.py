@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift as moved
 from skimage.registration import phase_cross_correlation
 
-from plait_remote_sensing.registration import NO_SHIFT, PEAK, estimate_shift
+from plait_remote_sensing.pairing.registration import NO_SHIFT, PEAK, estimate_shift
 from plait_remote_sensing.synthetic.land import make_land
 from plait_remote_sensing.synthetic.optical import reflectance_of
 from plait_remote_sensing.synthetic.radar import LOOKS, backscatter_power, decibels, speckled

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from plait.errors import InputError
 from plait_remote_sensing.backscatter import UNITS
+from plait_remote_sensing.products.sar_unit import decide_unit, polarisation_of
 from plait_remote_sensing.raster import grid_of, read_window
-from plait_remote_sensing.sar_unit import decide_unit, polarisation_of
 
 PAIR = ("VV", "VH")
 

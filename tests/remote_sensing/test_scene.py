@@ -13,7 +13,8 @@ import pytest
 from plait.errors import InputError
 from plait_remote_sensing.load import Loader, modalities_of
 from plait_remote_sensing.raster import Window, grid_of
-from plait_remote_sensing.scene import Scene, read_clear, read_scene, scene_columns, scene_of, sensor_of
+from plait_remote_sensing.reading import read_clear, read_scene
+from plait_remote_sensing.scene import Scene, scene_columns, scene_of, sensor_of
 
 type Write = Callable[..., Path]
 
@@ -108,10 +109,9 @@ class TestClouds:
         assert masked[0, 0, 0] == 0.0
         assert kept[0, 0, 0] != 0.0
 
-    def test_a_scene_without_classification_says_so(self, scene: Scene, tmp_path: Path) -> None:
+    def test_a_scene_without_classification_is_clear(self, scene: Scene, tmp_path: Path) -> None:
         grid = grid_of(tmp_path / "b02.tif")
-        with pytest.raises(InputError, match="no scene classification"):
-            read_clear(replace(scene, scl=None), tmp_path, grid.extent, grid)
+        assert np.isfinite(read_clear(replace(scene, scl=None), tmp_path, grid.extent, grid)).all()
 
 
 def test_a_row_of_two_dates_is_loaded_by_the_names_that_it_has(tmp_path: Path, write_raster: Write) -> None:

@@ -17,11 +17,12 @@ from rasterio.transform import Affine
 from scipy.optimize import fsolve
 
 from plait.errors import InputError
-from plait_remote_sensing.calibration import FLOOR_DB, read_grd
+from plait_remote_sensing.products.sentinel1 import describe_sentinel1
+from plait_remote_sensing.radar.calibration import FLOOR_DB, read_grd
+from plait_remote_sensing.radar.safe import Annotation, Table, relative_orbit
 from plait_remote_sensing.raster import Grid, Window, grid_of
-from plait_remote_sensing.safe import Annotation, Table, relative_orbit
-from plait_remote_sensing.scene import Scene, read_scene
-from plait_remote_sensing.sentinel1 import describe_sentinel1
+from plait_remote_sensing.reading import read_scene
+from plait_remote_sensing.scene import Scene
 
 type Write = Callable[..., Path]
 
@@ -424,7 +425,7 @@ class TestCorrectedProducts:
     def test_the_unit_is_told_of_a_few_squares_of_a_large_raster(
         self, tmp_path: Path, write_raster: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from plait_remote_sensing import sentinel1
+        from plait_remote_sensing.products import sentinel1
 
         read: list[Window] = []
 

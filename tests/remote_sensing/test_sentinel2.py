@@ -13,9 +13,10 @@ from rasterio.transform import Affine
 
 from plait.errors import InputError
 from plait_remote_sensing.bands import L2A_BANDS, MSI, MSI_BANDS
+from plait_remote_sensing.products.sentinel2 import describe_sentinel2, reference_path
 from plait_remote_sensing.raster import Window, grid_of
-from plait_remote_sensing.scene import Scene, read_scene
-from plait_remote_sensing.sentinel2 import describe_sentinel2, reference_path
+from plait_remote_sensing.reading import read_scene
+from plait_remote_sensing.scene import Scene
 
 type Write = Callable[..., Path]
 

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from plait.errors import InputError
 from plait_remote_sensing.backscatter import db_to_power
-from plait_remote_sensing.raster import grid_of, read_window
-from plait_remote_sensing.speckle import (
+from plait_remote_sensing.radar.speckle import (
     equivalent_number_of_looks,
     estimate_looks,
     gamma_map,
@@ -24,6 +23,7 @@ from plait_remote_sensing.speckle import (
     multitemporal,
     refined_lee,
 )
+from plait_remote_sensing.raster import grid_of, read_window
 
 type Filter = Callable[[Tensor, float, int], Tensor]
 FILTERS: tuple[Filter, ...] = (lee, refined_lee, gamma_map)

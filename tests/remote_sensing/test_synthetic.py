@@ -16,9 +16,9 @@ from plait_remote_sensing.backscatter import backscatter_db
 from plait_remote_sensing.bands import L2A_BANDS
 from plait_remote_sensing.clouds import cloud_share, read_observed
 from plait_remote_sensing.ingest import LAYOUTS
+from plait_remote_sensing.products.sentinel2 import describe_sentinel2
 from plait_remote_sensing.raster import Window, grid_of, read_window
-from plait_remote_sensing.scene import read_scene
-from plait_remote_sensing.sentinel2 import describe_sentinel2
+from plait_remote_sensing.reading import read_scene
 from plait_remote_sensing.synthetic import (
     CITIES,
     COVERS,

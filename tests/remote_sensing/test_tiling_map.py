@@ -19,7 +19,7 @@ from plait.errors import InputError
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.output import info
 from plait_remote_sensing.raster import grid_of
-from plait_remote_sensing.scene import read_scene
+from plait_remote_sensing.reading import read_scene
 from plait_remote_sensing.tiling import TileFunction, run_map
 from plait_remote_sensing.tiling import plan as planning
 from plait_remote_sensing.tiling.encoding import Encoding

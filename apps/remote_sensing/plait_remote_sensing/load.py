@@ -18,7 +18,8 @@ from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.raster import Grid, Window, grid_of
-from plait_remote_sensing.scene import SENSORS, Scene, physical, read_clear, read_scene, scene_of, sensor_of
+from plait_remote_sensing.reading import physical, read_clear, read_scene
+from plait_remote_sensing.scene import SENSORS, Scene, scene_of, sensor_of
 from plait_remote_sensing.series import read_series
 from plait_remote_sensing.window_cache import WindowCache
 
@@ -86,7 +87,7 @@ class Loader:
         grid_file = file_in(root, row["grid"])
         window, area = Window.parse(row["window"]), Window.parse(row["area"])
         resampling = self.sar_resampling if scene.sensor == "sar" else self.optical_resampling
-        read_pixels = read_clear if self.mask_clouds and scene.scl else read_scene
+        read_pixels = read_clear if self.mask_clouds else read_scene
 
         def read() -> NDArray[np.float32]:
             grid = _grid(*_stamp(grid_file))

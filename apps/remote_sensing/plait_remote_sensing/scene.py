@@ -1,23 +1,16 @@
-"""A scene: how one acquisition of one sensor is stored, and its backscatter or reflectance on any grid."""
+"""A scene: how one acquisition of one sensor is stored, and how a row of a pair table says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from plait.errors import InputError
 from plait.pairs.layout import Row
-from plait.pairs.table import file_in
-from plait_remote_sensing import backscatter, reflectance
-from plait_remote_sensing.raster import Grid, Window, read_window
+from plait_remote_sensing import reflectance
 
 type Sensor = Literal["sar", "optical"]
-type Pixels = NDArray[np.float32]
 
 SENSORS: tuple[Sensor, ...] = ("sar", "optical")
 
@@ -68,69 +61,7 @@ def sensor_of(modality: str) -> Sensor:
         raise InputError(
             f"A remote-sensing row has no '{modality}': a modality is sar, optical, or one of them with _."
         )
-    return cast("Sensor", sensor)
-
-
-def read_scene(scene: Scene, root: Path, window: Window, grid: Grid, resampling: str = "bilinear") -> Pixels:
-    """Read backscatter or reflectance on the pixels of a window of any grid.
-
-    What the sensor stored is warped, not what it means: a raster on another grid is resampled once, and made physical
-    then.
-
-    Args:
-        scene: what to read.
-        root: the folder that its paths are relative to.
-        window: counted on ``grid``.
-        grid: the grid of the result.
-        resampling: of rasters on another grid: ``nearest``, ``bilinear``, ``cubic`` or ``average``.
-
-    Returns:
-        (C, H, W) float32, decibels or reflectance, NaN where not observed.
-
-    Raises:
-        InputError: for a file that cannot be read or put on the grid, or that has other bands than the scene says.
-    """
-    if scene.calibration is not None:
-        from plait_remote_sensing.calibration import read_grd
-
-        return read_grd(scene, root, window, grid, resampling)
-    missing = missing_value(scene)
-    parts = [read_window(file_in(root, path), window, grid, missing, resampling) for path in scene.paths]
-    return physical(scene, np.concatenate(parts))
-
-
-def read_clear(scene: Scene, root: Path, window: Window, grid: Grid, resampling: str = "bilinear") -> Pixels:
-    """Like `read_scene`, and NaN where the scene's classification says cloud, shadow or defect (`clouds.scl_mask`).
-
-    Raises:
-        InputError: where the scene has no classification, or it cannot be read.
-    """
-    from plait_remote_sensing.clouds import scl_mask
-
-    if scene.scl is None:
-        raise InputError(f"{scene.paths[0]} has no scene classification (SCL): clouds cannot be masked.")
-    values = read_scene(scene, root, window, grid, resampling)
-    codes = read_window(file_in(root, scene.scl), window, grid, resampling="nearest")[0]
-    values[:, ~scl_mask(codes)] = np.nan
-    return values
-
-
-def physical(scene: Scene, stored: Pixels) -> Pixels:
-    """Turn stored values (C, ...) of a scene into decibels or reflectance, NaN where not observed."""
-    if len(stored) != len(scene.bands):
-        raise InputError(
-            f"{scene.paths[0]} has {len(stored)} bands where {', '.join(scene.bands)} are wanted: ingest it again."
-        )
-    if scene.sensor == "sar":
-        return backscatter.backscatter_db(stored, scene.unit)
-    return reflectance.reflectance(stored, scene.unit, scene.offset, scene.quantification)
-
-
-def missing_value(scene: Scene) -> float | None:
-    """The stored value that means "not observed", where the file itself does not say."""
-    if scene.missing is None and scene.sensor == "sar" and scene.unit in backscatter.UNITS:
-        return backscatter.UNITS[scene.unit].missing
-    return scene.missing
+    return sensor
 
 
 def scene_columns(modality: str, scene: Scene | None) -> Row:

@@ -1,4 +1,4 @@
-"""The layouts that ``plait remote-sensing ingest`` understands, one file each (two where a set has pairs and changes)."""
+"""The layouts that ``plait remote-sensing ingest`` understands, one file each."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
-from plait_remote_sensing.places import Bounds, blocked, projected_bounds, system_of, with_gap
+from plait_remote_sensing.pairing.places import Bounds, blocked, projected_bounds, system_of, with_gap
 from plait_remote_sensing.raster import grid_of
 
 OPTICAL_V1 = ("BigEarthNet-v1.0", "BigEarthNet-S2-v1.0")

@@ -23,7 +23,7 @@ from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.rois import Patch, Roi, regions, rois
 from plait_remote_sensing.ingest.scenes import majority
 from plait_remote_sensing.ingest.sen12ms import CLASSES, WINDOW, toa_row
-from plait_remote_sensing.places import Bounds, bounds_of, components, with_gap
+from plait_remote_sensing.pairing.places import Bounds, bounds_of, components, with_gap
 from plait_remote_sensing.raster import grid_of, read_window
 
 SPLITS = {"ROIs0000_test": "train", "ROIs0000_validation": "val"}

@@ -20,14 +20,14 @@ from typing import Any
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait.pairs.table import SPLITS, file_in
-from plait_remote_sensing.band_files import describe_rasters
-from plait_remote_sensing.catalogue import entry_of
-from plait_remote_sensing.describe import describe
 from plait_remote_sensing.ingest.generic_folder import CHANGES as FOLDER_CHANGES
 from plait_remote_sensing.ingest.generic_folder import CUT
 from plait_remote_sensing.ingest.scene_pairs import Cut, SceneSet, set_rows
-from plait_remote_sensing.matching import days_apart, overlap_share
-from plait_remote_sensing.names import instant
+from plait_remote_sensing.pairing.catalogue import entry_of
+from plait_remote_sensing.pairing.matching import days_apart, overlap_share
+from plait_remote_sensing.products.band_files import describe_rasters
+from plait_remote_sensing.products.describe import describe
+from plait_remote_sensing.products.names import instant
 from plait_remote_sensing.scene import Scene, sensor_of
 
 _MOST_FIELD = 2**20

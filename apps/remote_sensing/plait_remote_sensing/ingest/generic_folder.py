@@ -1,7 +1,7 @@
 """A folder of SAR and optical scenes in any arrangement: products, band files or GeoTIFFs, paired by name or by place.
 
-A row is a patch of a pair. Which scenes belong together is decided by `plait_remote_sensing.matching`: first by equal
-names (``sar/p1.tif`` and ``optical/p1.tif``), else by footprint and time. Nothing is resampled on disk: the radar
+A row is a patch of a pair. Which scenes belong together is decided by `plait_remote_sensing.pairing.matching`: first by
+equal names (``sar/p1.tif`` and ``optical/p1.tif``), else by footprint and time. Nothing is resampled on disk: the radar
 raster is warped to the optical grid when a patch is read.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Option, Refuse, Row
-from plait_remote_sensing.catalogue import Entry, catalogue
 from plait_remote_sensing.ingest.matched_sets import change_sets, pair_sets
 from plait_remote_sensing.ingest.scene_pairs import Cut, set_rows
-from plait_remote_sensing.matching import Order
+from plait_remote_sensing.pairing.catalogue import Entry, catalogue
+from plait_remote_sensing.pairing.matching import Order
 
 CUT: Mapping[str, Option] = asdict(Cut())
 """Options that say how scenes are cut."""

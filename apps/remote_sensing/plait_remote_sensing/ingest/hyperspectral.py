@@ -32,8 +32,8 @@ from scipy.ndimage import binary_dilation
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import PURITY, cut, patch_row
+from plait_remote_sensing.products.sar_unit import decide_unit
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window
-from plait_remote_sensing.sar_unit import decide_unit
 from plait_remote_sensing.scene import Scene
 
 HYPERSPECTRAL = "data_HS_LR.mat#data_HS_LR"

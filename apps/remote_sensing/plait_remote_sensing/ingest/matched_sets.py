@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from plait.pairs.layout import Refuse, Remark
-from plait_remote_sensing.bitemporal import match_bitemporal
-from plait_remote_sensing.catalogue import Entry
 from plait_remote_sensing.ingest.scene_pairs import SceneSet
-from plait_remote_sensing.matching import Order, Pair, days_apart, in_window, match, overlap_share
-from plait_remote_sensing.names import place_of
+from plait_remote_sensing.pairing.bitemporal import match_bitemporal
+from plait_remote_sensing.pairing.catalogue import Entry
+from plait_remote_sensing.pairing.matching import Order, Pair, days_apart, in_window, match, overlap_share
+from plait_remote_sensing.products.names import place_of
 
 
 def pair_sets(entries: Sequence[Entry], days: float, order: Order, partners: int, refuse: Refuse) -> list[SceneSet]:

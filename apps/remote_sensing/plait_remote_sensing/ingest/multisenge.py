@@ -29,9 +29,9 @@ import numpy as np
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import class_map, majority, patch_row
-from plait_remote_sensing.places import blocked, bounds_of
+from plait_remote_sensing.pairing.places import blocked, bounds_of
+from plait_remote_sensing.products.sar_unit import decide_unit
 from plait_remote_sensing.raster import Grid, grid_of, read_window
-from plait_remote_sensing.sar_unit import decide_unit
 from plait_remote_sensing.scene import Scene
 
 BANDS = ("B02", "B03", "B04", "B08", "B05", "B06", "B07", "B8A", "B11", "B12")

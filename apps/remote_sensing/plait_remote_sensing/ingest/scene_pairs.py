@@ -12,12 +12,12 @@ import numpy as np
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
-from plait_remote_sensing.coverage import observed_shares
 from plait_remote_sensing.ingest.scenes import patch_row
-from plait_remote_sensing.places import Bounds, blocked, bounds_of, components
+from plait_remote_sensing.pairing.coverage import observed_shares
+from plait_remote_sensing.pairing.places import Bounds, blocked, bounds_of, components
+from plait_remote_sensing.products.sentinel2 import reference_path
 from plait_remote_sensing.raster import Grid, Window, grid_of, has_gcps, require_overlap
 from plait_remote_sensing.scene import Scene
-from plait_remote_sensing.sentinel2 import reference_path
 
 APART_M = 500.0
 """Patches nearer than this are one place: more than the context that the loader reads around two patches."""

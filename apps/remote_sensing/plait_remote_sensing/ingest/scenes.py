@@ -13,8 +13,9 @@ from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
 from plait_remote_sensing.backscatter import backscatter_db
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window, tags_of
+from plait_remote_sensing.reading import missing_value
 from plait_remote_sensing.reflectance import stored_offset
-from plait_remote_sensing.scene import Scene, missing_value, scene_columns, sensor_of
+from plait_remote_sensing.scene import Scene, scene_columns, sensor_of
 
 PURITY = 0.6
 """The share of a patch that its most frequent class must have for the patch to have a label."""

@@ -25,7 +25,7 @@ from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.bands import MSI_BANDS
 from plait_remote_sensing.ingest.rois import Patch, Roi, regions, rois, spread
 from plait_remote_sensing.ingest.scenes import majority, patch_row
-from plait_remote_sensing.places import Bounds, bounds_of, components
+from plait_remote_sensing.pairing.places import Bounds, bounds_of, components
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window
 from plait_remote_sensing.scene import Scene
 

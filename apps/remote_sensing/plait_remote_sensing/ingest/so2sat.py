@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import patch_row
-from plait_remote_sensing.places import cells, projected_bounds
+from plait_remote_sensing.pairing.places import cells, projected_bounds
 from plait_remote_sensing.raster import Window
 from plait_remote_sensing.scene import Scene
 

@@ -30,7 +30,7 @@ from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
 from plait_remote_sensing.bands import MSI_BANDS
 from plait_remote_sensing.ingest.scenes import patch_row
-from plait_remote_sensing.places import Bounds, blocked, bounds_of
+from plait_remote_sensing.pairing.places import Bounds, blocked, bounds_of
 from plait_remote_sensing.raster import Window, grid_of
 from plait_remote_sensing.scene import Scene
 

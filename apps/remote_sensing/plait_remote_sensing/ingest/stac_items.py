@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from plait.pairs.layout import Layout, Refuse, Row
-from plait_remote_sensing.catalogue import Entry, number
 from plait_remote_sensing.ingest import generic_folder
 from plait_remote_sensing.ingest.matched_sets import change_sets, pair_sets
 from plait_remote_sensing.ingest.scene_pairs import Cut, set_rows
-from plait_remote_sensing.matching import Order
-from plait_remote_sensing.stac_reader import stac_catalogue
-from plait_remote_sensing.stac_walk import start_of
+from plait_remote_sensing.pairing.catalogue import Entry, number
+from plait_remote_sensing.pairing.matching import Order
+from plait_remote_sensing.pairing.stac_reader import stac_catalogue
+from plait_remote_sensing.pairing.stac_walk import start_of
 
 
 def read(

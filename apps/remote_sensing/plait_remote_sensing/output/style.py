@@ -9,8 +9,6 @@ from plait_remote_sensing.output.info import MapInfo
 from plait_remote_sensing.output.look import look
 from plait_remote_sensing.output.staging import staged
 
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-
 
 def write_qml(out: Path, info: MapInfo, asset: Path) -> None:
     """Write a QGIS 3 style: a palette for classes, else the first band in grey, or the first three in colour.
@@ -34,7 +32,7 @@ def write_qml(out: Path, info: MapInfo, asset: Path) -> None:
     ElementTree.SubElement(root, "blendMode").text = "0"
     ElementTree.indent(root)
     with staged(out) as path:
-        path.write_text(_DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+        path.write_text(ElementTree.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
 
 
 def _renderer(pipe: ElementTree.Element, kind: str, bands: dict[str, str]) -> ElementTree.Element:

@@ -15,10 +15,11 @@ from plait.errors import InputError
 from plait.pairs.table import file_in
 from plait_remote_sensing.clouds import cloud_share, spectral_clouds
 from plait_remote_sensing.pair_report.scene_pairs import ScenePair, views
+from plait_remote_sensing.pairing.registration import NO_SHIFT, Shift, estimate_shift
 from plait_remote_sensing.raster import Grid, Window, grid_of, overlap, read_window
 from plait_remote_sensing.raster.projection import LON_LAT, transformed
-from plait_remote_sensing.registration import NO_SHIFT, Shift, estimate_shift
-from plait_remote_sensing.scene import Scene, read_scene
+from plait_remote_sensing.reading import read_scene
+from plait_remote_sensing.scene import Scene
 
 type Pixels = NDArray[np.float32]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from plait.apps import Picture
 from plait_remote_sensing.pair_report.measure import Figures, View
+from plait_remote_sensing.pairing.registration import SEARCH
 from plait_remote_sensing.pictures import backscatter_colours, true_colour
-from plait_remote_sensing.registration import SEARCH
 from plait_remote_sensing.scene import Scene
 
 matplotlib.use("Agg")

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from plait.errors import InputError
 from plait.pairs.table import PairTable, file_in
-from plait_remote_sensing.places import bounds_of
+from plait_remote_sensing.pairing.places import bounds_of
 from plait_remote_sensing.raster import Grid, Window, grid_of
 
 MOST = 10_000

@@ -11,8 +11,9 @@ from rasterio.transform import Affine
 
 from plait.pairs.table import file_in
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window
+from plait_remote_sensing.reading import read_clear, read_scene
 from plait_remote_sensing.sampling.place import Place
-from plait_remote_sensing.scene import Scene, read_clear, read_scene
+from plait_remote_sensing.scene import Scene
 
 type Read = Callable[[Window, Grid], NDArray[Any]]
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from plait.errors import InputError
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.raster import Window
-from plait_remote_sensing.scene import read_scene, sensor_of
+from plait_remote_sensing.reading import read_scene
+from plait_remote_sensing.scene import sensor_of
 from plait_remote_sensing.tiling.encoding import Encoding
 from plait_remote_sensing.tiling.function import Answer, Images, Masks, TileFunction
 from plait_remote_sensing.tiling.plan import Plan, Source

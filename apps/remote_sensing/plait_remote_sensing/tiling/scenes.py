@@ -15,13 +15,13 @@ from rasterio.warp import transform_bounds
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
 from plait.pairs.table import file_in
-from plait_remote_sensing.catalogue import Entry
-from plait_remote_sensing.describe import describe
-from plait_remote_sensing.matching import match
+from plait_remote_sensing.pairing.catalogue import Entry
+from plait_remote_sensing.pairing.matching import match
+from plait_remote_sensing.pairing.stac_reader import stac_catalogue
+from plait_remote_sensing.products.describe import describe
+from plait_remote_sensing.products.sentinel2 import reference_path
 from plait_remote_sensing.raster import Grid, footprint_of, grid_of, has_gcps
 from plait_remote_sensing.scene import SENSORS, Sensor
-from plait_remote_sensing.sentinel2 import reference_path
-from plait_remote_sensing.stac_reader import stac_catalogue
 from plait_remote_sensing.tiling.plan import Source
 
 PIXEL = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plait.cli import Subparsers
-from plait_remote_sensing.map_verb import add_map
+from plait_remote_sensing.verbs.map import add_map
 from plait_remote_sensing.verbs.pairs import add_pairs
 
 

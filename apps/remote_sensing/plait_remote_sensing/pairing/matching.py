@@ -21,7 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
 
 from plait.errors import InputError
-from plait_remote_sensing.catalogue import Entry
+from plait_remote_sensing.pairing.catalogue import Entry
 
 type Order = Literal["any", "sar_before", "optical_before"]
 

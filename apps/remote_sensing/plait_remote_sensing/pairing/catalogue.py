@@ -13,12 +13,12 @@ from shapely.geometry.base import BaseGeometry
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse
-from plait_remote_sensing.band_files import describe_rasters
-from plait_remote_sensing.describe import SUFFIXES, describe, safe_sensor
-from plait_remote_sensing.names import instant, product_of
+from plait_remote_sensing.products.band_files import describe_rasters
+from plait_remote_sensing.products.describe import SUFFIXES, describe, safe_sensor
+from plait_remote_sensing.products.names import instant, product_of
+from plait_remote_sensing.products.sentinel2 import reference_path
 from plait_remote_sensing.raster import footprint_of, grid_of, has_gcps
 from plait_remote_sensing.scene import Scene
-from plait_remote_sensing.sentinel2 import reference_path
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from plait.errors import InputError
-from plait_remote_sensing.calibration import gcps_of, read_calibration, read_noise
-from plait_remote_sensing.gcps import LIMIT_M, geolocation_error, require_geolocation
+from plait_remote_sensing.products.sar_unit import POLARISATIONS, Decision, decide_unit, polarisation_of
+from plait_remote_sensing.radar.calibration import gcps_of, read_calibration, read_noise
+from plait_remote_sensing.radar.gcps import LIMIT_M, geolocation_error, require_geolocation
+from plait_remote_sensing.radar.safe import Annotation, relative_orbit
 from plait_remote_sensing.raster import Window, band_names_of, grid_of, has_gcps, read_window, tags_of
-from plait_remote_sensing.safe import Annotation, relative_orbit
-from plait_remote_sensing.sar_unit import POLARISATIONS, Decision, decide_unit, polarisation_of
 from plait_remote_sensing.scene import Scene
 
 type Pixels = NDArray[np.float32]

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from plait.errors import InputError
-from plait_remote_sensing.band_files import describe_rasters
-from plait_remote_sensing.names import sensor_in
+from plait_remote_sensing.products.band_files import describe_rasters
+from plait_remote_sensing.products.names import sensor_in
+from plait_remote_sensing.products.sentinel1 import describe_sentinel1
+from plait_remote_sensing.products.sentinel2 import describe_sentinel2
 from plait_remote_sensing.scene import Scene, Sensor
-from plait_remote_sensing.sentinel1 import describe_sentinel1
-from plait_remote_sensing.sentinel2 import describe_sentinel2
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 """Of the rasters that are looked for in folders."""

@@ -21,14 +21,14 @@ from shapely.geometry.base import BaseGeometry
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse
-from plait_remote_sensing.band_files import describe_rasters, with_offset, with_unit
 from plait_remote_sensing.bands import LEVELS, MSI_BANDS, POLARISATIONS, band_of
-from plait_remote_sensing.catalogue import Entry, entry_of
-from plait_remote_sensing.names import instant, sensor_in
+from plait_remote_sensing.pairing.catalogue import Entry, entry_of
+from plait_remote_sensing.pairing.stac_walk import Place, documents
+from plait_remote_sensing.products.band_files import describe_rasters, with_offset, with_unit
+from plait_remote_sensing.products.names import instant, sensor_in
 from plait_remote_sensing.raster import band_names_of, tags_of
 from plait_remote_sensing.reflectance import offset_from_properties
 from plait_remote_sensing.scene import Scene, Sensor
-from plait_remote_sensing.stac_walk import Place, documents
 
 type Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ from typing import cast
 from shapely import STRtree
 
 from plait.errors import InputError
-from plait_remote_sensing.catalogue import Entry
-from plait_remote_sensing.matching import days_apart, footprints_of, match, overlap_share
+from plait_remote_sensing.pairing.catalogue import Entry
+from plait_remote_sensing.pairing.matching import days_apart, footprints_of, match, overlap_share
 
 
 @dataclass(frozen=True)

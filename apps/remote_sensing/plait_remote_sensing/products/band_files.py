@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from plait.errors import InputError
 from plait_remote_sensing.backscatter import UNITS
 from plait_remote_sensing.bands import LEVELS, MSI_BANDS, POLARISATIONS, band_of
-from plait_remote_sensing.glance import sample
-from plait_remote_sensing.names import orbit_in, sensor_in, time_in, words
+from plait_remote_sensing.products.glance import sample
+from plait_remote_sensing.products.names import orbit_in, sensor_in, time_in, words
+from plait_remote_sensing.products.sar_unit import decide_unit
+from plait_remote_sensing.products.sentinel1 import describe_sentinel1
 from plait_remote_sensing.raster import band_names_of, grid_of, tags_of
 from plait_remote_sensing.reflectance import QUANTIFICATION, Offset, stored_offset
-from plait_remote_sensing.sar_unit import decide_unit
 from plait_remote_sensing.scene import Scene, Sensor
-from plait_remote_sensing.sentinel1 import describe_sentinel1
 
 type Values = NDArray[np.float32]
 

@@ -19,7 +19,8 @@ from plait.errors import InputError
 from plait.pairs.table import file_in
 from plait_remote_sensing.raster import Grid, Window, grid_of
 from plait_remote_sensing.raster.warp import ByPoints, ByTransform, Placement
-from plait_remote_sensing.scene import Scene, missing_value
+from plait_remote_sensing.reading import missing_value
+from plait_remote_sensing.scene import Scene
 
 type Flags = NDArray[np.bool_]
 type Positions = NDArray[np.float64]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from plait.errors import InputError
-from plait_remote_sensing.band_files import describe_rasters, with_offset
 from plait_remote_sensing.bands import MSI, MSI_BANDS, band_of, missing_bands
-from plait_remote_sensing.names import time_in
+from plait_remote_sensing.products.band_files import describe_rasters, with_offset
+from plait_remote_sensing.products.names import time_in
+from plait_remote_sensing.products.sentinel2_metadata import Metadata, read_metadata, tile_of
 from plait_remote_sensing.raster import tags_of
 from plait_remote_sensing.scene import Scene
-from plait_remote_sensing.sentinel2_metadata import Metadata, read_metadata, tile_of
 
 _ENDINGS = (".jp2", ".tif", ".tiff")
 

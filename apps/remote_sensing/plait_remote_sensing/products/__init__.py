@@ -1,0 +1,1 @@
+"""What a product on disk is: its sensor, bands, unit, offset, time and orbit."""

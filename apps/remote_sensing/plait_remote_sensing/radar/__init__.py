@@ -1,0 +1,1 @@
+"""What only radar has: calibration, ground control points, border noise, speckle."""

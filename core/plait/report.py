@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from html import escape
-from importlib.metadata import version
 from pathlib import Path
 
+from plait import page
 from plait.apps import App, Picture
 from plait.compare import Comparison
 from plait.evaluation.measurement import Result
 from plait.figures import embedding_maps, probe_curves, similarity_matrices, training_curve
 
 type Section = tuple[App, Comparison]
+
+_ABOUT = (
+    "Each line compares a pretrained model with its randomly initialised twin and with raw features, on the same rows. "
+    "A verdict is a tie where the 95 % interval of the paired difference holds zero. Research use only."
+)
 
 
 def print_table(sections: Sequence[Section]) -> None:
@@ -42,14 +44,9 @@ def print_table(sections: Sequence[Section]) -> None:
 def write_report(sections: Sequence[Section], out: Path, title: str) -> None:
     """Write ``report.html`` with every figure and picture inside it."""
     out.mkdir(parents=True, exist_ok=True)
-    body = "".join(_section(app, comparison, out / "pictures" / app.name) for app, comparison in sections)
+    parts = [_section(app, comparison, out / "pictures" / app.name) for app, comparison in sections]
     synthetic = any(comparison.table.info.synthetic for _, comparison in sections)
-    banner = (
-        "<p class=synthetic>Synthetic data: these figures say nothing about the real world.</p>" if synthetic else ""
-    )
-    made = f"plait {version('plait')}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    page = _PAGE.format(title=escape(title), banner=banner, body=body, made=made)
-    (out / "report.html").write_text(page, encoding="utf-8")
+    (out / "report.html").write_text(page.page(title, (page.paragraph(_ABOUT), *parts), synthetic), encoding="utf-8")
 
 
 def _headline(app: App, comparison: Comparison) -> Iterable[list[str]]:
@@ -99,22 +96,21 @@ def _provenance(comparison: Comparison) -> str:
 
 def _section(app: App, comparison: Comparison, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [f"<h2>{escape(app.title)}</h2>", f"<p>{escape(_provenance(comparison))}</p>"]
-    parts += [f"<p class=note>{escape(note)}</p>" for note in comparison.notes]
+    parts = [page.paragraph(_provenance(comparison)), *(page.note(note) for note in comparison.notes)]
     header = ("task", "metric", "pretrained", "random init", "raw features", "n", "verdict")
-    parts.append(_table(header, _headline(app, comparison)))
-    parts += [_picture(picture) for picture in _pictures(app, comparison, folder)]
+    parts.append(page.table(header, _headline(app, comparison)))
+    parts += [page.figure(picture) for picture in _pictures(app, comparison, folder)]
     every = ([r.task, r.metric, r.subject, figure(r), _size(r), str(r.seed), r.note] for r in comparison.results)
-    rows = _table(("task", "metric", "subject", "value", "n", "seed", "note"), every)
-    parts.append(f"<details><summary>Every figure</summary>{rows}</details>")
+    header = ("task", "metric", "subject", "value", "n", "seed", "note")
+    parts.append(page.details("Every figure", page.table(header, every)))
     tests = (
         [p.task, p.metric, p.subject, p.baseline, f"{p.difference.difference:+.3f}",
          f"[{p.difference.low:+.3f}, {p.difference.high:+.3f}]", f"{p.p_holm:.3f}"]
         for p in comparison.paired
     )  # fmt: skip
     header = ("task", "metric", "subject", "against", "difference", "95 % interval", "p (Holm)")
-    parts.append(f"<details><summary>Every paired difference</summary>{_table(header, tests)}</details>")
-    return f"<section>{''.join(parts)}</section>"
+    parts.append(page.details("Every paired difference", page.table(header, tests)))
+    return page.section(app.title, *parts)
 
 
 def _pictures(app: App, comparison: Comparison, folder: Path) -> Iterable[Picture]:
@@ -127,38 +123,3 @@ def _pictures(app: App, comparison: Comparison, folder: Path) -> Iterable[Pictur
         training_curve(comparison.runs, folder),
     )
     yield from (picture for picture in shared if picture is not None)
-
-
-def _picture(picture: Picture) -> str:
-    data = base64.b64encode(picture.path.read_bytes()).decode()
-    caption = escape(picture.caption)
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-    )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
- body {{ font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
- h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd; }}
- table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }}
- th, td {{ text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid #eee; white-space: nowrap; }}
- .scroll {{ overflow-x: auto; }} figure {{ margin: 1.5rem 0; }} img {{ max-width: 100%; }}
- figcaption {{ color: #555; font-size: .85rem; }} details {{ margin: 1rem 0; }} summary {{ cursor: pointer; }}
- .synthetic, .note {{ background: #fff4d6; padding: .5rem .8rem; border-left: 4px solid #e69f00; }}
- footer {{ color: #777; font-size: .8rem; margin-top: 3rem; }}
-</style></head><body>
-<h1>{title}</h1>{banner}
-<p>Each line compares a pretrained model with its randomly initialised twin and with raw features, on the same rows.
-A verdict is a tie where the 95 % interval of the paired difference holds zero. Research use only.</p>
-{body}
-<footer>{made}</footer></body></html>
-"""

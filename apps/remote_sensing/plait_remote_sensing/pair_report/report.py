@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from plait import page
 from plait.apps import Picture
 from plait.errors import InputError
 from plait.evaluation.measurement import Result
 from plait.pairs.table import PairTable
 from plait.progress import progress
-from plait_remote_sensing.pair_report import page
 from plait_remote_sensing.pair_report.measure import Figures, measure
 from plait_remote_sensing.pair_report.picture import draw
 from plait_remote_sensing.pair_report.scene_pairs import VIEW, ScenePair, sampled, scene_pairs

@@ -14,6 +14,9 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
+from plait.pairs.layout import Layout, Row
+from plait_remote_sensing.ingest.generic_folder import LAYOUT
+
 SIDE = 64
 L2A = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 ORIGIN = (800_000.0, 5_000_000.0)
@@ -109,3 +112,9 @@ class Told:
 
     def of(self, what: str) -> list[str]:
         return [cause for name, cause in self.all if name == what]
+
+
+def rows_of(root: Path, *options: str, layout: Layout = LAYOUT) -> tuple[list[Row], Told]:
+    """What a layout of the user's own scenes makes of a folder, in patches of 32 pixels."""
+    told = Told()
+    return list(layout.with_options(["patch=32", *options]).read(root, told)), told

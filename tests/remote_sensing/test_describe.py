@@ -100,6 +100,30 @@ def test_two_acquisitions_in_one_folder_are_no_product(tmp_path: Path) -> None:
         describe(tmp_path, tmp_path)
 
 
+def test_two_files_of_one_band_and_one_size_of_pixels_are_refused(tmp_path: Path) -> None:
+    for name in ("20220412_B02", "20220417_B02", "20220412_B03"):
+        write(tmp_path / f"{name}.tif", np.full((1, 8, 8), 400, np.uint16))
+    with pytest.raises(InputError, match="hold B02 more than once: keep one of each"):
+        describe(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "values"), [("BOA_ADD_OFFSET", ("-1000", "0")), ("PROCESSING_BASELINE", ("05.09", "02.14"))]
+)
+def test_files_of_two_baselines_are_no_product(tmp_path: Path, tag: str, values: tuple[str, str]) -> None:
+    for band, value in zip(("B02", "B03"), values, strict=True):
+        write(tmp_path / f"x_{band}.tif", np.full((1, 8, 8), 1400, np.uint16), tags={tag: value})
+    with pytest.raises(InputError, match="has bands with the offsets 0 and 1000: keep the processing baselines apart"):
+        describe(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_zeros_alone_are_neither_reflectance_nor_a_picture(tmp_path: Path, kind: type) -> None:
+    path = write(tmp_path / "p.tif", np.zeros((2, 8, 8), kind), ("B02", "B03"))
+    with pytest.raises(InputError, match=r"p\.tif has no observed pixel"):
+        describe(path, tmp_path)
+
+
 def test_products_in_the_safe_format_are_described_by_their_own_metadata(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

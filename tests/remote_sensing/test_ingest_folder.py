@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,16 +16,10 @@ from plait_remote_sensing.ingest.generic_folder import CHANGES, LAYOUT
 from plait_remote_sensing.load import Loader
 from plait_remote_sensing.pairing.places import bounds_of, near_pairs
 from plait_remote_sensing.raster import Window, grid_of
-from tests.remote_sensing.pair_worlds import L2A, Told, coordinates, sar_db, write, write_optical, write_sar
-from tests.remote_sensing.test_sentinel1 import land, map_grid, write_safe
+from tests.remote_sensing.pair_worlds import coordinates, rows_of, sar_db, write, write_optical, write_sar
 
 FAR = 200_000.0
 """Metres to the west, where the second place lies."""
-
-
-def rows_of(root: Path, *options: str, layout: Any = LAYOUT) -> tuple[list[dict[str, Any]], Told]:
-    told = Told()
-    return list(layout.with_options(["patch=32", *options]).read(root, told)), told
 
 
 class TestPairs:
@@ -103,21 +96,6 @@ class TestPairs:
         assert "the nearest, s2_b, is 199." in told.of("s1_a")[0]
         with pytest.raises(InputError, match=r"No row of .* \(first cause: s.* is not used: .* km away"):
             ingest("remote-sensing", LAYOUT.with_options([]), tmp_path, tmp_path / "pairs.parquet", Loader())
-
-    def test_a_raw_radar_product_is_warped_by_its_points_and_its_error_told(self, tmp_path: Path) -> None:
-        write_safe(tmp_path, {"VV": land(), "VH": land(50.0)})
-        grid = map_grid()
-        values = np.random.default_rng(0).integers(100, 3000, (12, grid.height, grid.width)).astype(np.uint16)
-        write(tmp_path / "s2_20210402.tif", values, L2A, crs=grid.crs, transform=grid.transform)
-        rows, told = rows_of(tmp_path, "patch=16")
-        assert len(rows) == 6
-        assert (rows[0]["sar_unit"], rows[0]["sar_level"]) == ("sigma0", "GRD")
-        assert any("not terrain corrected" in cause for cause in told.of(rows[0]["sar"][0].split("/")[0]))
-        assert any("followed by a thin plate spline" in cause for cause in told.of("s2_20210402"))
-        sar = Loader(context=0)(rows[0], tmp_path)["sar"]
-        assert sar is not None
-        # Digital numbers of 100 and 50 over a calibration of 500.
-        assert unscaled(sar).mean(dim=(1, 2)).tolist() == pytest.approx([-13.98, -20.0], abs=0.05)
 
     def test_files_of_one_acquisition_are_one_scene(self, tmp_path: Path) -> None:
         for name, level in (("VV", -10.0), ("VH", -17.0)):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
+import numpy as np
 import pytest
 from shapely.geometry import mapping
 
@@ -20,7 +21,7 @@ from plait_remote_sensing.load import Loader
 from plait_remote_sensing.pairing.stac_reader import stac_catalogue
 from plait_remote_sensing.pairing.stac_walk import Place, documents
 from plait_remote_sensing.raster import footprint, grid_of
-from tests.remote_sensing.pair_worlds import L2A, Told, write_optical, write_sar
+from tests.remote_sensing.pair_worlds import L2A, Told, write, write_optical, write_sar
 
 type Json = dict[str, Any]
 
@@ -156,13 +157,16 @@ class TestLocal:
 
     def test_what_the_item_says_of_the_unit_decides(self, world: Path) -> None:
         write_sar(world / "radar" / "17.tif", zone=33, margin=20, tags={"UNITS": ""})
-        edited(
-            world / "radar" / "item.json",
-            lambda value: value["assets"]["both"].update({"raster:bands": [{"unit": "dB"}]}),
-        )
+        said = {"raster:bands": [{"unit": "dB"}]}
+        edited(world / "radar" / "item.json", lambda value: value["assets"]["both"].update(said))
         (scene,) = (e.scene for e in stac_catalogue(str(world / "catalog.json"), world, Told()) if e.name == "radar")
         assert scene.unit == "db"
         assert "metadata say" in scene.notes[-1]
+
+    def test_a_radar_asset_of_bytes_is_a_picture(self, world: Path) -> None:
+        write(world / "radar" / "17.tif", np.full((2, 64, 64), 90, np.uint8), ("VV", "VH"))
+        (scene,) = (e.scene for e in stac_catalogue(str(world / "catalog.json"), world, Told()) if e.name == "radar")
+        assert scene.unit == "grey"
 
 
 class TestBadItems:
@@ -171,10 +175,7 @@ class TestBadItems:
         [
             (lambda v: v["assets"]["both"].update(href="../../outside.tif"), "leaves the catalogue's folder"),
             (lambda v: v["assets"]["both"].update(href="/etc/passwd.tif"), "leaves the catalogue's folder"),
-            (
-                lambda v: v["assets"]["both"].update(href="https://x.org/a.tif"),
-                "lies on the network: fetch it, or give",
-            ),
+            (lambda v: v["assets"]["both"].update(href="https://x.org/a.tif"), "lies on the network: fetch it, or"),
             (lambda v: v["assets"]["both"].update(href="s3://x/a.tif"), "is an address of s3"),
             (lambda v: v["assets"]["both"].update(href="gone.tif"), "There is no raster"),
             (lambda v: v.update(assets={}), "has no image among its assets"),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 import torch
@@ -16,6 +18,7 @@ from plait.errors import InputError
 from plait.pairs.table import PairTable
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.load import Loader
+from plait_remote_sensing.radar.speckle import FILTERS
 from plait_remote_sensing.raster import Window
 from plait_remote_sensing.synthetic import SCENES, WITHOUT_SAR
 
@@ -82,6 +85,46 @@ def test_only_what_is_asked_for_is_read(table: PairTable, row: dict[str, Any]) -
     assert set(Loader()(row, table.root, ("sar",))) == {"sar"}
     with pytest.raises(InputError, match="no 'lidar'"):
         Loader()(row, table.root, ("lidar",))
+
+
+@pytest.mark.parametrize("name", ["lee", "refined_lee", "gamma_map"])
+def test_speckle_is_filtered_in_power_on_the_patch_with_its_context(
+    table: PairTable, row: dict[str, Any], name: str
+) -> None:
+    plain, filtered = Loader()(row, table.root), Loader(speckle_filter=name, looks=3.0)(row, table.root)
+    power = 10 ** (backscatter.unscaled(plain["sar"]).double() / 10)
+    wanted = backscatter.scaled(10 * FILTERS[name](power, 3.0).log10())
+    torch.testing.assert_close(filtered["sar"].double(), wanted, atol=1e-4, rtol=0)
+    assert filtered["sar"].std() < 0.9 * plain["sar"].std()
+    assert torch.equal(filtered["optical"], plain["optical"])
+    assert torch.equal(Loader()(row, table.root)["sar"], plain["sar"]), "what is cached is not filtered"
+
+
+def test_a_speckle_filter_leaves_what_was_not_observed(tmp_path: Path, write_raster: Write) -> None:
+    values = np.random.default_rng(0).normal(-12.0, 2.0, (1, 9, 9)).astype(np.float32)
+    values[0, 2:4, 5] = np.nan
+    write_raster(tmp_path / "a.tif", values)
+    found = Loader(context=0, speckle_filter="lee")(row_of("a.tif", 9), tmp_path, ("sar",))["sar"]
+    assert torch.equal(found == 0, torch.from_numpy(np.isnan(values)))
+
+
+def test_a_speckle_filter_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(InputError, match=r"no speckle filter 'frost': choose one of lee, refined_lee, gamma_map\."):
+        Loader(speckle_filter="frost")
+    with pytest.raises(InputError, match=r"more than -1\.0 looks"):
+        Loader(speckle_filter="lee", looks=-1.0)
+
+
+def test_speckle_is_not_filtered_where_there_is_no_backscatter_around(tmp_path: Path, write_raster: Write) -> None:
+    write_raster(tmp_path / "a.tif", np.full((1, 4, 4), 90, np.uint8))
+    with pytest.raises(InputError, match=r"Row 'a' is no patch of backscatter: leave out data\.speckle_filter"):
+        Loader(speckle_filter="lee")(row_of("a.tif", 4, sar_unit="grey"), tmp_path, ("sar",))
+    numbers = {f"SAR-VV-ts{month}-20m": [20_000] for month in range(12)}
+    pq.write_table(pa.table(numbers), tmp_path / "points.parquet")
+    point = row_of("points.parquet", 1, window=None, point=0, sar_unit="dn")
+    assert Loader()(point, tmp_path, ("sar",))["sar"].shape == (12, 1)
+    with pytest.raises(InputError, match="is no patch of backscatter"):
+        Loader(speckle_filter="lee")(point, tmp_path, ("sar",))
 
 
 def test_bands_are_chosen_by_name_and_in_the_order_asked(table: PairTable, row: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from plait.recipes import build_model, read_recipe
 from plait.training.run_folder import write_run
 from plait_remote_sensing.load import Loader
 from plait_remote_sensing.tiling.linear import Linear
+from tests.remote_sensing.miniatures.sentinel1 import land, write_safe
+from tests.remote_sensing.stac_core import breaches
 from tests.remote_sensing.tiling_world import numbers, pixels, write_functions
 
 type Write = Callable[..., Path]
@@ -44,10 +47,14 @@ def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="module")
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder of a model that has not learnt anything."""
-    folder = tmp_path_factory.mktemp("run")
+    return untrained(pairs, tmp_path_factory.mktemp("run"))
+
+
+def untrained(pairs: Path, folder: Path, **data: Any) -> Path:
+    """A run folder of a model that has not learnt anything, of data read so."""
     domain, table = load_app("remote-sensing"), PairTable.read(pairs)
     recipe = read_recipe("sar_optical_late", domain)
+    recipe = replace(recipe, data={**recipe.data, **data})
     torch.manual_seed(0)
     write_run(folder, build_model(recipe, domain), recipe, "remote-sensing", table, 0, 0, [])
     return folder
@@ -58,6 +65,7 @@ def test_a_function_of_one_scene(tmp_path: Path, optical: Path, function: str, c
     assert plait("--function", function, "--optical", optical, "--out", out) == 0
     np.testing.assert_allclose(pixels(out)[0], numbers(90, 110, 4).mean(axis=0) / 10_000, atol=1e-6)
     assert f"wrote {out}: 100.0% of its pixels have an answer, no seam to measure" in capsys.readouterr().out
+    assert breaches(out.with_suffix(".json")) == []
     item = json.loads(out.with_suffix(".json").read_text())
     assert item["properties"]["plait_function"] == function
     assert item["properties"]["plait_observed"] == "1.000000"
@@ -77,6 +85,7 @@ def test_the_offset_and_the_bands_that_the_user_names_are_used(tmp_path: Path, o
 def test_a_map_as_zarr(tmp_path: Path, optical: Path, function: str) -> None:
     out = tmp_path / "map.zarr"
     assert plait("--function", function, "--optical", optical, "--out", out, "--format", "zarr") == 0
+    assert breaches(out.with_suffix(".json")) == []
     with rasterio.open(f'ZARR:"{out}":/map') as source:
         np.testing.assert_allclose(source.read(1), numbers(90, 110, 4).mean(axis=0) / 10_000, atol=1e-6)
 
@@ -148,18 +157,31 @@ def test_a_scene_without_products_is_refused(tmp_path: Path, function: str, caps
     assert "A map needs a scene" in capsys.readouterr().err
 
 
+def test_raw_radar_in_mountains_is_mapped_if_its_error_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "radar_first.py").write_text("def first(images, masks):\n    return images['sar'][:1]\n")
+    monkeypatch.chdir(tmp_path)
+    flags = ("--function", "radar_first:first", "--sar", write_safe(tmp_path, {"VV": land()}, terrain=300.0))
+    assert plait(*flags, "--out", tmp_path / "map.tif") == 2
+    assert "more than 50 m is refused" in capsys.readouterr().err
+    assert plait(*flags, "--out", tmp_path / "map.tif", "--geolocation-limit", "1000") == 0
+    assert breaches(tmp_path / "map.json") == []
+
+
+@pytest.mark.parametrize("data", [{}, {"speckle_filter": "refined_lee", "looks": 3.0}])
 def test_an_embedding_is_that_of_the_patch_as_evaluation_reads_it(
-    world: Path, pairs: Path, run: Path, tmp_path: Path
+    world: Path, pairs: Path, tmp_path: Path, data: dict[str, Any]
 ) -> None:
     """Of every patch of a scene: the fused features from the loader's own pixels, context and mirror image included."""
     from plait.objectives.step import Step
     from plait.training.run_folder import read_run
 
-    scene = "601D_101L_0_0.tif"
+    run, scene = untrained(pairs, tmp_path, **data), "601D_101L_0_0.tif"
     flags = ("--sar", world / "S1RTC" / scene, "--optical", world / "S2L2A" / scene, "--step", 16, "--tile", 64)
     assert plait("--run", run, *flags, "--sar-unit", "db", "--optical-offset", "0", "--out", tmp_path / "map.tif") == 0
     found = pixels(tmp_path / "map.tif")
-    table, loader = PairTable.read(pairs), Loader()
+    table, loader = PairTable.read(pairs), Loader(**data)
     model, _, _ = read_run(run, load_app("remote-sensing"))
     rows = [row for row in map(table.row, range(len(table))) if row["id"].startswith("601D")][:12]
     samples = [loader(row, world) for row in rows]
@@ -193,6 +215,7 @@ def test_a_class_map_by_a_linear_probe(world: Path, pairs: Path, run: Path, tmp_
     assert found.dtype == np.uint8
     assert set(np.unique(found[0])) <= {1, 2, 4, 5, 9}
     assert found[1].min() >= 20
+    assert breaches(tmp_path / "map.json") == []
     with rasterio.open(tmp_path / "map.tif") as source:
         assert source.descriptions == ("class", "probability")
     # Untrained features already tell water from land: the map agrees with the truth far above chance.

@@ -17,6 +17,7 @@ from plait.cli import main
 from plait_remote_sensing.raster import grid_of
 from plait_remote_sensing.reading import read_scene
 from plait_remote_sensing.tiling.scenes import map_grid
+from tests.remote_sensing.stac_core import breaches
 from tests.remote_sensing.tiling_world import numbers, optical, pixels, sar, write_functions
 
 type Write = Callable[..., Path]
@@ -83,5 +84,6 @@ def test_a_stac_catalogue_gives_one_map_a_pair_and_tells_who_has_no_partner(
     assert [path.name for path in (tmp_path / "maps").glob("*.tif")] == ["s2_april.tif"]
     np.testing.assert_allclose(pixels(tmp_path / "maps" / "s2_april.tif")[0], db[0], atol=1e-4)
     assert "s2_july: " in said
+    assert breaches(tmp_path / "maps" / "s2_april.json") == []
     made = json.loads((tmp_path / "maps" / "s2_april.json").read_text())["properties"]
     assert (made["start_datetime"], made["end_datetime"]) == ("2021-04-01T10:00:00Z", "2021-04-02T05:00:00Z")

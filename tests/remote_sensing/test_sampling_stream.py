@@ -59,15 +59,16 @@ def ids(batches: Iterable[list[Item]]) -> list[list[str]]:
     return [[item.id for item in batch] for batch in batches]
 
 
-class Counting:
+class Counting(Loader):
     """A loader that remembers which windows it was asked for."""
 
-    def __init__(self, context: int = 0) -> None:
-        self.load, self.windows = Loader(context=context), list[str]()
+    def __init__(self) -> None:
+        super().__init__(context=0)
+        object.__setattr__(self, "windows", list[str]())
 
-    def __call__(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Any:
+    def once(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Any:
         self.windows.append(row["window"])
-        return self.load(row, root, names)
+        return super().once(row, root, names)
 
 
 @pytest.mark.parametrize("context", [0, 5])
@@ -98,12 +99,13 @@ def test_a_patch_that_the_loader_would_refuse_is_refused_and_the_others_are_not(
 
 
 def test_a_patch_that_cannot_be_read_costs_no_other(place: Place) -> None:
-    def load(row: Row, root: Path, names: Iterable[str] | None = None) -> Any:
-        if Window.parse(row["window"]).right > WIDTH - 32:
-            raise InputError("s2.tif cannot be read as a raster: fetch the file again.")
-        return Loader(context=0)(row, root, names)
+    class Failing(Loader):
+        def once(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Any:
+            if Window.parse(row["window"]).right > WIDTH - 32:
+                raise InputError("s2.tif cannot be read as a raster: fetch the file again.")
+            return super().once(row, root, names)
 
-    patches = stream(place, loader=load, observed=0.6)
+    patches = stream(place, loader=Failing(context=0), observed=0.6)
     windows = [patch.window for patch in patches.patches(0)]
     for item, window in zip(islice(patches.items(), len(windows)), windows, strict=True):
         assert (window.right > WIDTH - 32) == ("s2.tif cannot be read" in (item.refused or ""))

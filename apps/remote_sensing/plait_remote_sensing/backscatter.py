@@ -31,7 +31,7 @@ class Unit:
 
     Attributes:
         missing: the stored value that means "not observed".
-        decibels: stored values, none of them missing, to dB.
+        decibels: stored values to dB; what it makes of those that are missing is not used.
     """
 
     missing: float
@@ -64,9 +64,9 @@ def backscatter_db(stored: Pixels, unit: str) -> Pixels:
     observed = np.isfinite(stored) & (stored != known.missing)
     if unit in ("power", "amplitude", "dn"):
         observed &= stored > 0
-    decibels = np.full_like(stored, np.nan, dtype=np.float32)
-    decibels[observed] = known.decibels(stored[observed])
-    return decibels
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decibels = known.decibels(stored)
+    return np.where(observed, decibels, np.float32(np.nan)).astype(np.float32, copy=False)
 
 
 def power_to_db(power: Pixels, nodata: float | None = None) -> Pixels:
@@ -137,7 +137,12 @@ def convert_backscatter(power: Pixels, incidence: NDArray[np.floating], source: 
 
 def scaled(decibels: Tensor) -> Tensor:
     """Turn dB into what encoders see: about zero mean and unit variance over land."""
-    return (decibels - CENTRE_DB) / SPREAD_DB
+    return scaled_(decibels.clone())
+
+
+def scaled_(decibels: Tensor) -> Tensor:
+    """`scaled` in place."""
+    return decibels.sub_(CENTRE_DB).div_(SPREAD_DB)
 
 
 def unscaled(values: Tensor) -> Tensor:

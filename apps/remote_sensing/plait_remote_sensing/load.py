@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from plait.pairs.batch import Sample
 from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_remote_sensing import backscatter, reflectance
+from plait_remote_sensing.radar import speckle
 from plait_remote_sensing.raster import Grid, Window, grid_of
 from plait_remote_sensing.reading import physical, read_clear, read_scene
 from plait_remote_sensing.scene import SENSORS, Scene, scene_of, sensor_of
@@ -26,6 +27,9 @@ from plait_remote_sensing.window_cache import WindowCache
 CONTEXT = 8
 """Pixels around a patch by default: half the gap between the splits of TerraMesh, so it is never mirrored there."""
 _READ = WindowCache(256 * 2**20)
+
+type Keep = Callable[[Hashable, Callable[[], NDArray[np.float32]]], NDArray[np.float32]]
+"""Gives what is kept under a key, or else reads it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Loader:
         optical_bands: the same for the optical sensor.
         sar_resampling, optical_resampling: of a raster that is not on the row's grid.
         mask_clouds: whether clouds and their shadows are "not observed", where a scene classification tells of them.
+        speckle_filter: of `radar.speckle.FILTERS`, for SAR patches with their context; none where empty.
+        looks: of the speckle; 4.4 is that of Sentinel-1's ground-range products.
     """
 
     context: int = CONTEXT
@@ -50,36 +56,53 @@ class Loader:
     sar_resampling: str = "bilinear"
     optical_resampling: str = "bilinear"
     mask_clouds: bool = True
+    speckle_filter: str = ""
+    looks: float = 4.4
+
+    def __post_init__(self) -> None:
+        if self.speckle_filter:
+            speckle.require_filter(self.speckle_filter, self.looks)
 
     def __call__(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Sample:
         """Load ``sar`` and ``optical``, or what else the row has of the two; ``None`` where it lacks one.
 
         Raises:
-            InputError: for a file that cannot be read, a window outside it, a patch without any observed pixel, or a
-                band that the row does not have.
+            InputError: for a file that cannot be read, a window outside it, a patch without any observed pixel, a band
+                that the row does not have, or a speckle filter for what is no patch of backscatter.
         """
+        return self._sample(row, root, names, _READ.get)
+
+    def once(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Sample:
+        """The same, of a row that does not come again: nothing of it is kept in memory."""
+        return self._sample(row, root, names, lambda _, read: read())
+
+    def _sample(self, row: Row, root: Path, names: Iterable[str] | None, keep: Keep) -> Sample:
         sample: Sample = {}
         for name in names if names is not None else modalities_of(row):
             sensor_of(name)
             if name not in row:
                 raise InputError(f"Row '{row['id']}' has no '{name}': it has {', '.join(modalities_of(row))}.")
-            sample[name] = self._modality(name, row, root) if row[name] is not None else None
+            sample[name] = self._modality(name, row, root, keep) if row[name] is not None else None
         return sample
 
-    def _modality(self, name: str, row: Row, root: Path) -> Tensor:
+    def _modality(self, name: str, row: Row, root: Path, keep: Keep) -> Tensor:
         scene = scene_of(row, name)
-        values = self._physical(name, scene, row, root)
+        values = self._physical(name, scene, row, root, keep)
         if not np.isfinite(values).any():
             raise InputError(f"{row[name][0]}, row '{row['id']}': no pixel of {name} was observed: leave the row out.")
         wanted = self.sar_bands if scene.sensor == "sar" else self.optical_bands
         if wanted is not None:
             values = values[_positions(wanted, scene.bands, row["id"])]
-        scaled = (backscatter if scene.sensor == "sar" else reflectance).scaled(
-            torch.tensor(values)
-        )  # a copy: what is cached is read-only
-        return scaled.T.contiguous() if row["window"] is None else scaled.nan_to_num(0.0)
+        if self.speckle_filter and scene.sensor == "sar":
+            if row["window"] is None or scene.unit == "grey":
+                raise InputError(f"Row '{row['id']}' is no patch of backscatter: leave out data.speckle_filter.")
+            values = speckle.filtered_db(torch.tensor(values), self.speckle_filter, self.looks).numpy()
+        # What is kept is read-only.
+        mine = torch.from_numpy(values if values.flags.writeable else values.copy())
+        scaled = (backscatter if scene.sensor == "sar" else reflectance).scaled_(mine)
+        return scaled.T.contiguous() if row["window"] is None else scaled.nan_to_num_(0.0)
 
-    def _physical(self, name: str, scene: Scene, row: Row, root: Path) -> NDArray[np.float32]:
+    def _physical(self, name: str, scene: Scene, row: Row, root: Path, keep: Keep) -> NDArray[np.float32]:
         """(C, H, W) or (C, T) decibels or reflectance of all the scene's bands, NaN where not observed."""
         if row["window"] is None:
             path = file_in(root, scene.paths[0])
@@ -93,10 +116,10 @@ class Loader:
             grid = _grid(*_stamp(grid_file))
             inside, margins = _with_context(window, self.context, area, grid, row["id"])
             pixels = read_pixels(scene, root, inside, grid, resampling)
-            return np.pad(pixels, ((0, 0), *margins), mode="symmetric")
+            return np.pad(pixels, ((0, 0), *margins), mode="symmetric") if np.any(margins) else pixels
 
         stamps = tuple(_stamp(file_in(root, path)) for path in scene.paths)
-        return _READ.get((scene, stamps, grid_file, window, area, self.context, resampling, read_pixels), read)
+        return keep((scene, stamps, grid_file, window, area, self.context, resampling, read_pixels), read)
 
 
 def modalities_of(row: Row) -> list[str]:

@@ -41,7 +41,7 @@ def read_scene(scene: Scene, root: Path, window: Window, grid: Grid, resampling:
         return read_grd(scene, root, window, grid, resampling)
     missing = missing_value(scene)
     parts = [read_window(file_in(root, path), window, grid, missing, resampling) for path in scene.paths]
-    return physical(scene, np.concatenate(parts))
+    return physical(scene, parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
 def read_clear(scene: Scene, root: Path, window: Window, grid: Grid, resampling: str = "bilinear") -> Pixels:
@@ -52,14 +52,17 @@ def read_clear(scene: Scene, root: Path, window: Window, grid: Grid, resampling:
 
 
 def physical(scene: Scene, stored: Pixels) -> Pixels:
-    """Turn stored values (C, ...) of a scene into decibels or reflectance, NaN where not observed."""
+    """Turn stored values (C, ...) of a scene into decibels or reflectance, NaN where not observed.
+
+    Reflectance takes the place of what was stored: fresh memory costs more than the arithmetic.
+    """
     if len(stored) != len(scene.bands):
         raise InputError(
             f"{scene.paths[0]} has {len(stored)} bands where {', '.join(scene.bands)} are wanted: ingest it again."
         )
     if scene.sensor == "sar":
         return backscatter.backscatter_db(stored, scene.unit)
-    return reflectance.reflectance(stored, scene.unit, scene.offset, scene.quantification)
+    return reflectance.reflectance(stored, scene.unit, scene.offset, scene.quantification, out=stored)
 
 
 def missing_value(scene: Scene) -> float | None:

@@ -148,7 +148,9 @@ def _offset_of_tags(tags: Mapping[str, str], where: str) -> Offset | None:
             scale = float(tags.get("SCALE", 1.0 / QUANTIFICATION)) if name == "OFFSET" else 1.0 / QUANTIFICATION
             values = [_digital({"offset": number, "scale": scale}, "") for number in _numbers(said, where)]
             return _one(values, where, f"its metadata say {name} {next(iter(said.values())).split(',')[0]}")
-    return offset_of_baseline(tags.get("PROCESSING_BASELINE", ""))
+    baselines = [text for name, text in tags.items() if re.fullmatch(r"PROCESSING_BASELINE(_\d+)?", name)]
+    found = [offset for offset in map(offset_of_baseline, baselines) if offset]
+    return _one([offset.value for offset in found], where, found[0].reason) if found else None
 
 
 def _numbers(said: Mapping[str, str], where: str) -> Iterator[float]:
@@ -179,7 +181,9 @@ def _first_percentiles(numbers: Pixels) -> NDArray[np.float64]:
     return np.asarray([np.percentile(band, 1) for band in observed if len(band)])
 
 
-def reflectance(stored: Pixels, unit: str, offset: float, quantification: float = QUANTIFICATION) -> Pixels:
+def reflectance(
+    stored: Pixels, unit: str, offset: float, quantification: float = QUANTIFICATION, out: Pixels | None = None
+) -> Pixels:
     """Turn stored values into reflectance, NaN in all bands of a pixel that was not observed.
 
     A pixel is not observed where every band is zero or NaN; a single band's zero is a dark pixel. A single NaN stays
@@ -192,20 +196,23 @@ def reflectance(stored: Pixels, unit: str, offset: float, quantification: float 
             which is not reflectance.
         offset: what was added to digital numbers.
         quantification: the digital number, less the offset, that stands for reflectance 1.
+        out: where to put the reflectance, which may be ``stored`` itself; a new array where ``None``.
 
     Raises:
         InputError: for another unit.
     """
-    if unit == "dn":
-        values = stored - np.float32(offset)
-        values /= np.float32(quantification)
-        for band, seen in zip(stored, values, strict=True):
-            seen[band == SATURATED] = np.nan
-    elif unit == "grey":
-        values = stored / np.float32(255.0)
-    else:
+    if unit not in ("dn", "grey"):
         raise InputError(f"There is no optical unit '{unit}': choose one of dn, grey.")
     hidden = _hidden(stored)
+    values = np.empty_like(stored) if out is None else out
+    for band, seen in zip(stored, values, strict=True):
+        if unit == "grey":
+            np.divide(band, np.float32(255.0), out=seen)
+            continue
+        saturated = band == SATURATED
+        np.subtract(band, np.float32(offset), out=seen)
+        seen /= np.float32(quantification)
+        seen[saturated] = np.nan
     if hidden.any():
         values[:, hidden] = np.nan
     return values
@@ -228,12 +235,18 @@ def scaled(values: Tensor) -> Tensor:
     magnitudes), so that dark water keeps its differences beside snow, and the slightly negative stays defined.
     """
     if values.device.type == "cpu" and not values.requires_grad:
-        # NumPy's takes a seventh of the time of torch's, which costs more than decoding the patch did.
-        seen = np.asarray(values.numpy() / SOFT)
-        np.arcsinh(seen, out=seen)
-        seen -= CENTRE
-        return torch.from_numpy(seen)
+        return scaled_(values.clone())
     return torch.asinh(values / SOFT) - CENTRE
+
+
+def scaled_(values: Tensor) -> Tensor:
+    """`scaled` in place, for values on the CPU that need no gradient."""
+    # NumPy's takes a seventh of the time of torch's, which costs more than decoding the patch did.
+    seen = values.numpy()
+    seen /= SOFT
+    np.arcsinh(seen, out=seen)
+    seen -= CENTRE
+    return values
 
 
 def unscaled(values: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ from typing import Any
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait.pairs.table import SPLITS, file_in
-from plait_remote_sensing.ingest.generic_folder import CHANGES as FOLDER_CHANGES
-from plait_remote_sensing.ingest.generic_folder import CUT
+from plait_remote_sensing.ingest.matched_layouts import CHANGE, CUT
 from plait_remote_sensing.ingest.scene_pairs import Cut, SceneSet, set_rows
 from plait_remote_sensing.pairing.catalogue import entry_of
 from plait_remote_sensing.pairing.matching import days_apart, overlap_share
@@ -166,9 +165,9 @@ LAYOUT = Layout(
 CHANGES = Layout(
     name="csv-change",
     about="a CSV with columns sar_before, optical_before, sar_after, optical_after; and if there those of csv",
-    modalities=FOLDER_CHANGES.modalities,
+    modalities=CHANGE,
     source=LAYOUT.source,
     licence=LAYOUT.licence,
-    read=partial(read, modalities=tuple(FOLDER_CHANGES.modalities)),
+    read=partial(read, modalities=tuple(CHANGE)),
     options=CUT,
 )

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import patch_row
-from plait_remote_sensing.pairing.coverage import observed_shares
+from plait_remote_sensing.pairing.coverage import border_of, coverage, observed_shares
 from plait_remote_sensing.pairing.places import Bounds, blocked, bounds_of, components
 from plait_remote_sensing.products.sentinel2 import reference_path
+from plait_remote_sensing.radar.border_noise import DARK_DB, Border
 from plait_remote_sensing.raster import Grid, Window, grid_of, has_gcps, require_overlap
 from plait_remote_sensing.scene import Scene
 
@@ -104,7 +106,13 @@ def _patches(root: Path, scenes: SceneSet, cut: Cut, refuse: Refuse) -> Iterator
             f"{root / path} has {grid.width} x {grid.height} pixels, and a patch {cut.patch}: "
             f"set patch={min(grid.width, grid.height)} or less."
         )
-    shares = {f"{name}_observed": observed_shares(scene, root, tried, grid) for name, scene in present.items()}
+    shares: dict[str, NDArray[np.float64]] = {}
+    for name, scene in present.items():
+        rasters = coverage(scene, root, grid)
+        shares[f"{name}_observed"] = observed_shares(rasters, tried, grid)
+        border = border_of(scene, rasters)
+        if border is not None and border.removed:
+            refuse(scenes.name, Remark(f"{name}: {_noisy(border)}"))
     kept = np.flatnonzero(np.min(list(shares.values()), axis=0) >= cut.observed)
     if not len(kept):
         raise InputError(
@@ -121,6 +129,14 @@ def _patches(root: Path, scenes: SceneSet, cut: Cut, refuse: Refuse) -> Iterator
         row = patch_row(name, scenes.name, scenes.scenes, path, window, grid.extent)
         observed = {column: float(share[number]) for column, share in shares.items()}
         yield row | scenes.columns | observed | {"scene": scenes.name}, place
+
+
+def _noisy(border: Border) -> str:
+    share = border.removed / border.observed
+    return (
+        f"{share:.2%} of its observed pixels are noise along its border (darker than {DARK_DB:.0f} dB), and are not "
+        "masked: take a product whose border noise was removed."
+    )
 
 
 def _reference(present: Mapping[str, Scene]) -> Scene:

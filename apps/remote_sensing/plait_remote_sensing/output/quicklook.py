@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from plait_remote_sensing.output.info import MapInfo, rgb
 from plait_remote_sensing.output.look import Look, look
@@ -18,6 +17,8 @@ def quicklook(out: Path, info: MapInfo, asset: Path) -> None:
 
     Of three bands or more the first three are red, green and blue.
     """
+    from PIL import Image
+
     seen = look(asset, 1 if info.classes else 3)
     colours = _classes(seen.values[0], info) if info.classes else _stretched(seen)
     known = np.isfinite(seen.values).all(axis=0)

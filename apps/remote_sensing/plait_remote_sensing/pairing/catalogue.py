@@ -17,6 +17,7 @@ from plait_remote_sensing.products.band_files import describe_rasters
 from plait_remote_sensing.products.describe import SUFFIXES, describe, safe_sensor
 from plait_remote_sensing.products.names import instant, product_of
 from plait_remote_sensing.products.sentinel2 import reference_path
+from plait_remote_sensing.radar.gcps import LIMIT_M
 from plait_remote_sensing.raster import footprint_of, grid_of, has_gcps
 from plait_remote_sensing.scene import Scene
 
@@ -38,7 +39,9 @@ class Entry:
     time: datetime | None
 
 
-def catalogue(root: Path, refuse: Refuse, sar_unit: str = "", optical_offset: str = "") -> list[Entry]:
+def catalogue(
+    root: Path, refuse: Refuse, sar_unit: str = "", optical_offset: str = "", geolocation_limit: float = LIMIT_M
+) -> list[Entry]:
     """Find and describe all products under a folder, at any depth.
 
     Files in one folder whose names differ by band and resolution only are one product. Headers are read once, and a
@@ -49,6 +52,7 @@ def catalogue(root: Path, refuse: Refuse, sar_unit: str = "", optical_offset: st
         refuse: told of each product that cannot be taken in.
         sar_unit: the unit of all radar products, instead of what is found.
         optical_offset: the offset of all optical products, instead of what is found.
+        geolocation_limit: metres of estimated error above which a raw radar product is refused.
 
     Returns:
         Entries by name.
@@ -61,7 +65,7 @@ def catalogue(root: Path, refuse: Refuse, sar_unit: str = "", optical_offset: st
     for name, paths in sorted(_products(root)):
         try:
             if len(paths) == 1:
-                scene = describe(paths[0], root, None, sar_unit or None, offset)
+                scene = describe(paths[0], root, None, sar_unit or None, offset, geolocation_limit)
             else:
                 scene = describe_rasters(paths, root, None, sar_unit or None, offset)
             entries.append(entry_of(name, scene, root))

@@ -1,10 +1,11 @@
-"""Which share of a patch a scene observed, by every n-th pixel: no scene is read whole for that."""
+"""What a scene observed, by every n-th pixel: no scene is read whole for that."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from rasterio.io import DatasetReader
 
 from plait.errors import InputError
 from plait.pairs.table import file_in
+from plait_remote_sensing.backscatter import UNITS, backscatter_db
+from plait_remote_sensing.radar.border_noise import Border, border_noise
 from plait_remote_sensing.raster import Grid, Window, grid_of
 from plait_remote_sensing.raster.warp import ByPoints, ByTransform, Placement
 from plait_remote_sensing.reading import missing_value
@@ -24,6 +27,7 @@ from plait_remote_sensing.scene import Scene
 
 type Flags = NDArray[np.bool_]
 type Positions = NDArray[np.float64]
+type Pixels = NDArray[np.float32]
 
 _MOST = 512
 """Pixels along each side that are read of a raster, from its overviews where it has some."""
@@ -40,14 +44,19 @@ class Coverage:
     """Where a raster was observed.
 
     Attributes:
-        flags: (h, w) whether a pixel was observed in any band, for every n-th pixel.
+        stored: (C, h, w) every n-th pixel as stored, NaN where not observed.
         size: width and height of the raster.
         place: how its pixels lie on the grid that windows are counted on; ``None`` where it is on that grid.
     """
 
-    flags: Flags
+    stored: Pixels
     size: tuple[int, int]
     place: Placement | None
+
+    @cached_property
+    def flags(self) -> Flags:
+        """(h, w) whether a pixel was observed in any band."""
+        return np.isfinite(self.stored).any(axis=0)
 
     def at(self, columns: Positions, rows: Positions, grid: Grid) -> Flags:
         """(N,) whether the raster was observed at positions (N,) and (N,) counted on a grid."""
@@ -61,21 +70,29 @@ class Coverage:
         return seen
 
 
-def observed_shares(scene: Scene, root: Path, windows: Sequence[Window], grid: Grid) -> NDArray[np.float64]:
-    """(N,) the share of each window, counted on a grid, that any raster of a scene observed, in [0, 1].
-
-    Raises:
-        InputError: for a file that cannot be read.
-    """
+def coverage(scene: Scene, root: Path, grid: Grid) -> list[Coverage]:
+    """What each raster of a scene observed, for windows on a grid; raises `InputError` for one that cannot be read."""
     empty = (missing_value(scene) or 0.0) if scene.sensor == "sar" else 0.0
-    covered = [_coverage(file_in(root, path), empty, grid) for path in scene.paths]
+    return [_coverage(file_in(root, path), empty, grid) for path in scene.paths]
+
+
+def border_of(scene: Scene, rasters: Sequence[Coverage]) -> Border | None:
+    """The noise along the border of a radar scene; ``None`` where it is masked when read, or is not in known units."""
+    if scene.sensor != "sar" or scene.unit not in UNITS or len({raster.stored.shape[1:] for raster in rasters}) > 1:
+        return None
+    stored = np.concatenate([raster.stored for raster in rasters])
+    return border_noise(backscatter_db(stored, scene.unit), erosion=0)
+
+
+def observed_shares(rasters: Sequence[Coverage], windows: Sequence[Window], grid: Grid) -> NDArray[np.float64]:
+    """(N,) the share of each window, counted on a grid, that any raster of a scene observed, in [0, 1]."""
     steps = (np.arange(_ACROSS) + 0.5) / _ACROSS
     boxes = np.asarray([(w.column, w.row, w.width, w.height) for w in windows], dtype=np.float64).reshape(-1, 4)
     shares = [np.zeros(0)]
     for start in range(0, len(boxes), _CHUNK):
         column, row, width, height = boxes[start : start + _CHUNK, :, None, None].transpose(1, 0, 2, 3)
         columns, rows = np.broadcast_arrays(column + width * steps, row + height * steps[:, None])
-        seen = np.any([raster.at(columns.ravel(), rows.ravel(), grid) for raster in covered], axis=0)
+        seen = np.any([raster.at(columns.ravel(), rows.ravel(), grid) for raster in rasters], axis=0)
         shares.append(seen.reshape(len(column), -1).mean(axis=1))
     return np.concatenate(shares)
 
@@ -96,7 +113,7 @@ def _coverage(path: Path, empty: float, grid: Grid) -> Coverage:
         reason = " ".join(str(error.__cause__ or error).split())
         raise InputError(f"{path} cannot be read as a raster ({reason}): fetch the file again.") from error
     observed = np.isfinite(values.data) & (values.data != empty) & ~np.ma.getmaskarray(values)
-    return Coverage(observed.any(axis=0), (own.width, own.height), place)
+    return Coverage(np.where(observed, values.data, np.nan).astype(np.float32), (own.width, own.height), place)
 
 
 def _place(source: DatasetReader, own: Grid, grid: Grid) -> Placement | None:

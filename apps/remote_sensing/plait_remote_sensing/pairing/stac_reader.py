@@ -24,8 +24,9 @@ from plait.pairs.layout import Refuse
 from plait_remote_sensing.bands import LEVELS, MSI_BANDS, POLARISATIONS, band_of
 from plait_remote_sensing.pairing.catalogue import Entry, entry_of
 from plait_remote_sensing.pairing.stac_walk import Place, documents
-from plait_remote_sensing.products.band_files import describe_rasters, with_offset, with_unit
+from plait_remote_sensing.products.band_files import describe_rasters, joined, with_offset, with_unit
 from plait_remote_sensing.products.names import instant, sensor_in
+from plait_remote_sensing.products.sentinel1 import unit_tags
 from plait_remote_sensing.raster import band_names_of, tags_of
 from plait_remote_sensing.reflectance import offset_from_properties
 from plait_remote_sensing.scene import Scene, Sensor
@@ -173,7 +174,7 @@ def _calibrated(
     scene: Scene, place: Place, properties: Json, assets: Sequence[_Asset], unit: str | None, offset: float | None
 ) -> Scene:
     """The scene with its unit, or offset: as asked, as the item says, or as the pixels tell."""
-    tags = {key: text for path in reversed(scene.paths) for key, text in tags_of(place.root / path).items()}
+    tags = joined([(unit_tags if scene.sensor == "sar" else tags_of)(place.root / path) for path in scene.paths])
     fields = assets[0].fields
     if scene.sensor == "sar":
         told = [band.get("unit") for band in (*fields.get("raster:bands", []), *fields.get("bands", []), fields)]

@@ -51,7 +51,7 @@ def describe_rasters(
     first = files[0]
     sensor = sensor or _sensor(files)
     bands, notes = _named(files, sensor)
-    tags = {name: value for file in reversed(files) for name, value in file.tags.items()}
+    tags = joined([file.tags for file in files])
     scene = Scene(
         sensor,
         tuple(file.name for file in files),
@@ -202,16 +202,29 @@ def with_offset(
     if offset is not None:
         return replace(scene, offset=offset, notes=(*scene.notes, f"offset {offset:g}: as asked"))
     numbers = _sampled(scene, root)
-    most = float(np.nanmax(numbers)) if np.isfinite(numbers).any() else np.nan
-    if most <= _MOST_REFLECTANCE:
+    most = float(np.nanmax(numbers)) if np.isfinite(numbers).any() else 0.0
+    if 0.0 < most <= _MOST_REFLECTANCE:
         note = f"its values are reflectance itself: none of a sample is above {_MOST_REFLECTANCE:g}"
         return replace(scene, quantification=1.0, notes=(*scene.notes, note))
-    if most <= 255 and (numbers[np.isfinite(numbers)] % 1 == 0).all() and len(scene.bands) <= len("RGBN"):
+    if 0.0 < most <= 255 and (numbers[np.isfinite(numbers)] % 1 == 0).all() and len(scene.bands) <= len("RGBN"):
         return replace(scene, unit="grey", notes=(*scene.notes, "unit grey: an uncalibrated picture of 8 bits"))
     found = stored_offset(numbers, tags, scene.paths[0], said)
     quantification = 1.0 / float(tags["SCALE"]) if "SCALE" in tags else QUANTIFICATION
     note = f"offset {found.value:.0f}: {found.reason}"
     return replace(scene, offset=found.value, quantification=quantification, notes=(*scene.notes, note))
+
+
+def joined(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The tags of all files of a scene, those of the first that has them.
+
+    Where a later file says something else, that is kept under the name and the file's number: mixed offsets are seen.
+    """
+    found: dict[str, str] = {}
+    for number, own in enumerate(tags):
+        for name, text in own.items():
+            if found.setdefault(name, text) != text:
+                found[f"{name}_{number}"] = text
+    return found
 
 
 def _known(unit: str | None) -> str | None:

@@ -10,6 +10,7 @@ from plait_remote_sensing.products.band_files import describe_rasters
 from plait_remote_sensing.products.names import sensor_in
 from plait_remote_sensing.products.sentinel1 import describe_sentinel1
 from plait_remote_sensing.products.sentinel2 import describe_sentinel2
+from plait_remote_sensing.radar.gcps import LIMIT_M
 from plait_remote_sensing.scene import Scene, Sensor
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
@@ -17,7 +18,12 @@ SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 
 
 def describe(
-    path: Path, root: Path, sensor: Sensor | None = None, unit: str | None = None, offset: float | None = None
+    path: Path,
+    root: Path,
+    sensor: Sensor | None = None,
+    unit: str | None = None,
+    offset: float | None = None,
+    geolocation_limit: float = LIMIT_M,
 ) -> Scene:
     """Say how a product is stored: a SAFE folder, a folder with a file for each band, or one raster.
 
@@ -27,6 +33,7 @@ def describe(
         sensor: what it is, where the product does not tell.
         unit: of its backscatter, if it is SAR, as in `backscatter.UNITS`, instead of what is found.
         offset: what was added to its digital numbers, if it is optical, instead of what is found.
+        geolocation_limit: metres of estimated error above which a raw SAR product is refused.
 
     Raises:
         InputError: where there is no such product, it cannot be read, or one of these cannot be told.
@@ -39,7 +46,7 @@ def describe(
     if sensor not in (None, found):
         raise InputError(f"{path} is a product of the {found} sensor, and {sensor} is wanted: give the other one.")
     if found == "sar":
-        return describe_sentinel1(path, root, unit)
+        return describe_sentinel1(path, root, unit, geolocation_limit)
     scene = describe_sentinel2(path, root)
     if offset in (None, scene.offset):
         return scene

@@ -115,9 +115,9 @@ def _rasters(path: Path, root: Path, unit: str | None) -> Scene:
     sample = np.concatenate([_sample(each) for each in paths])
     bands, assumed = _bands(names, sample, str(path))
     product = _product_name(paths[0])
-    tags = {name.lower(): value for each in reversed(paths) for name, value in _tags(each).items()}
+    tags = {name.lower(): value for each in reversed(paths) for name, value in unit_tags(each).items()}
     if hyp3 := _HYP3.search(product):
-        tags |= {"units": f"{_HYP3_UNITS[hyp3['unit']]}, by the name {hyp3[0]}"}
+        tags.setdefault("units", f"{_HYP3_UNITS[hyp3['unit']]}, by the name {hyp3[0]}")
     if unit is not None:
         decision = Decision(unit, "the user says so")
     else:
@@ -158,7 +158,7 @@ def _moment(text: str) -> str | None:
         return None
 
 
-def _tags(path: Path) -> dict[str, str]:
+def unit_tags(path: Path) -> dict[str, str]:
     """The metadata items of a raster, with its type and the unit of its first band, if it names one."""
     tags = tags_of(path)
     with warnings.catch_warnings():

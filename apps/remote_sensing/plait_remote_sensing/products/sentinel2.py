@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from plait.errors import InputError
 from plait_remote_sensing.bands import MSI, MSI_BANDS, band_of, missing_bands
-from plait_remote_sensing.products.band_files import describe_rasters, with_offset
+from plait_remote_sensing.products.band_files import describe_rasters, joined, with_offset
 from plait_remote_sensing.products.names import time_in
 from plait_remote_sensing.products.sentinel2_metadata import Metadata, read_metadata, tile_of
 from plait_remote_sensing.raster import tags_of
@@ -104,7 +104,8 @@ def _scene(
         notes=(*notes, *_missing(bands, level)),
     )
     said = metadata.offset if metadata else None
-    glanced = with_offset(_coarsest(scene) if said else scene, root, _tags(scene, root), None, said)
+    tags = joined([tags_of(root / path) for path in scene.paths])
+    glanced = with_offset(_coarsest(scene) if said else scene, root, tags, None, said)
     quantification = metadata.quantification if metadata else glanced.quantification
     return replace(glanced, paths=scene.paths, bands=bands, quantification=quantification)
 
@@ -125,12 +126,6 @@ def _stack(path: Path, root: Path) -> Scene:
             "'rio edit-info --bidx 1 --description B02'."
         )
     return replace(scene, notes=(*scene.notes, *_missing(scene.bands, scene.level)))
-
-
-def _tags(scene: Scene, root: Path) -> dict[str, str]:
-    """The first file's tags, and those of the others with their number, so that mixed offsets are seen."""
-    first, *others = (tags_of(root / path) for path in scene.paths)
-    return first | {f"{name}_{i}": text for i, tags in enumerate(others) for name, text in tags.items()}
 
 
 def _images(paths: Iterable[Path]) -> list[_Image]:

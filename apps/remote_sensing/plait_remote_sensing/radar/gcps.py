@@ -96,10 +96,10 @@ def geolocation_error(
 
 def require_geolocation(error: GeolocationError, where: str, limit_m: float = LIMIT_M) -> None:
     """Refuse raw geometry whose estimated error is above a limit; raises `InputError` with what to use instead."""
-    if error.spline_held_out_rms_m > limit_m:
+    if not error.spline_held_out_rms_m <= limit_m:
         raise InputError(
             f"{where} is not terrain corrected, and {error}; more than {limit_m:g} m is refused: use its "
-            "radiometrically terrain corrected product (RTC), or allow it by a larger geolocation limit."
+            "radiometrically terrain corrected product (RTC), or allow it by a larger geolocation_limit."
         )
 
 

@@ -8,7 +8,7 @@ difference of large numbers; the result has the type of the input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -91,8 +91,32 @@ def gamma_map(power: Tensor, looks: float, window: int = 7) -> Tensor:
     return _pixelwise(power, filtered)
 
 
+FILTERS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
+    "lee": lee,
+    "refined_lee": refined_lee,
+    "gamma_map": gamma_map,
+}
+"""Of single images, by name."""
+
+
+def require_filter(name: str, looks: float) -> None:
+    """Refuse a name that is none of `FILTERS`, or a number of looks that no speckle has, with an `InputError`."""
+    if name not in FILTERS:
+        raise InputError(f"There is no speckle filter '{name}': choose one of {', '.join(FILTERS)}.")
+    _check(looks, 7)
+
+
+def filtered_db(decibels: Tensor, name: str, looks: float) -> Tensor:
+    """Filter (..., H, W) dB in linear power, by one of `FILTERS`; NaN stays NaN."""
+    require_filter(name, looks)
+    power = 10.0 ** (decibels.double() / 10.0)
+    return (10.0 * FILTERS[name](power, looks).log10()).to(decibels.dtype)
+
+
 def multitemporal(power: Tensor, window: int = 7) -> Tensor:
     """Filter a series of co-registered images by all of its dates (Quegan and Yu, 2001).
+
+    No loader applies it, because a row of a pair table is one date: it is for a series of scenes that you stack.
 
     Each image becomes its local mean times the mean over dates of image / local mean. Over homogeneous ground of
     uncorrelated speckle the number of looks grows by T n / (T + n - 1), with T dates and n pixels in the window.

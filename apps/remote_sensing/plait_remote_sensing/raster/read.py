@@ -231,24 +231,26 @@ def _stored(source: DatasetReader, path: Path, window: Window, missing: float | 
     if any(source.dtypes[index - 1].startswith("complex") for index in bands):
         raise InputError(f"{path} holds complex numbers (single-look complex): detect the amplitude first.")
     there = rasterio_window(window)
-    pixels = source.read(bands, window=there)
+    # Numbers that float32 holds exactly are read as such, because fresh memory costs more than the values in it.
+    pixels = source.read(bands, window=there, out_dtype=np.result_type(np.float32, *source.dtypes))
     with np.errstate(over="ignore"):
         values = pixels.astype(np.float32, copy=False)
-    for position, index in enumerate(bands):
-        nodata = source.nodatavals[index - 1]
-        if nodata is not None:
-            values[position][pixels[position] == nodata] = np.nan
-        flags = source.mask_flag_enums[index - 1]
-        if MaskFlags.per_dataset in flags and not (MaskFlags.alpha in flags and len(bands) == source.count):
-            values[position][source.read_masks(index, window=there) == 0] = np.nan
+    nodata, flags = source.nodatavals, source.mask_flag_enums
+    for index, stored, found in zip(bands, pixels, values, strict=True):
+        if nodata[index - 1] is not None:
+            found[stored == nodata[index - 1]] = np.nan
+        masked = flags[index - 1]
+        if MaskFlags.per_dataset in masked and not (MaskFlags.alpha in masked and len(bands) == source.count):
+            found[source.read_masks(index, window=there) == 0] = np.nan
     return _without_missing(values, missing)
 
 
 def _without_missing(values: Pixels, missing: float | None) -> Pixels:
     """The same array, with NaN for what is not finite and for the value that means missing."""
-    values[~np.isfinite(values)] = np.nan
-    if missing is not None:
-        values[values == np.float32(missing)] = np.nan
+    for band in values:
+        band[~np.isfinite(band)] = np.nan
+        if missing is not None:
+            band[band == np.float32(missing)] = np.nan
     return values
 
 

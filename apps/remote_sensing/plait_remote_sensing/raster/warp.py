@@ -27,6 +27,10 @@ _RADIUS = 2.0
 _MOST = 2**23
 """Pixels read from a raster for one call of the warper; a window that needs more is warped in parts."""
 _LATTICE = 17
+# A band's missing pixels are its own: by default GDAL takes them for measured where another band has a value.
+_MISSING: dict[str, Any] = {"src_nodata": np.nan, "dst_nodata": np.nan, "UNIFIED_SRC_NODATA": "NO"}
+_COMPLETE: dict[str, Any] = {"init_dest_nodata": False}
+"""Where no pixel is missing, GDAL gives the same values in half the time if it need not look for one."""
 _FROM_ANTIMERIDIAN = CRS.from_string("+proj=longlat +ellps=WGS84 +pm=180 +no_defs")
 
 
@@ -160,15 +164,12 @@ def _warped(
         values,
         found,
         **source.place.arguments(needed),
-        src_nodata=np.nan,
-        dst_nodata=np.nan,
+        **(_MISSING if np.isnan(values).any() else _COMPLETE),
         dst_crs=source.place.target,
         dst_transform=grid.part(window).transform,
         resampling=resampling,
         tolerance=1e-3,
         warp_mem_limit=4096,
-        # A band's missing pixels are its own: by default GDAL takes them for measured where another band has a value.
-        UNIFIED_SRC_NODATA="NO",
         # Left to itself, GDAL estimates the scales from the window at hand, and values would depend on it.
         XSCALE=min(1.0, 1.0 / spans[0]),
         YSCALE=min(1.0, 1.0 / spans[1]),

@@ -19,8 +19,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from plait.errors import InputError
 from plait.pairs.batch import Sample
-from plait.pairs.dataset import Augment, Item, Loader
+from plait.pairs.dataset import Augment, Item
 from plait.pairs.samplers import Draw
+from plait_remote_sensing.load import Loader
 from plait_remote_sensing.raster import Window
 from plait_remote_sensing.sampling.frame import Frame
 from plait_remote_sensing.sampling.samplers import Patch
@@ -51,8 +52,8 @@ class PatchStream(IterableDataset[list[Item]]):
     the beginning gives there, after reading only the superblocks whose patches are still waiting. Only the number of
     workers and processes must be the same.
 
-    Memory of each worker: the patches of the buffer and of one superblock, the loader's own cache, and GDAL's, which
-    should hold a superblock as it is stored: 25 MB for 12 bands of 16 bits.
+    Memory of each worker: the patches of the buffer and of one superblock, and GDAL's cache, which should hold a
+    superblock as it is stored: 25 MB for 12 bands of 16 bits.
 
     Args:
         frames: of one patch size; from `frames_of`, or `balanced_frames`.
@@ -172,7 +173,7 @@ class PatchStream(IterableDataset[list[Item]]):
         row = place.row(window)
         sample: Sample = dict.fromkeys(self.names)
         try:
-            sample |= self.loader(row, place.root, [name for name in self.names if name in place.scenes])
+            sample |= self.loader.once(row, place.root, [name for name in self.names if name in place.scenes])
         except InputError as error:
             return Item({}, row["id"], row["group"], source, str(error))
         return Item(sample, row["id"], row["group"], source, None)

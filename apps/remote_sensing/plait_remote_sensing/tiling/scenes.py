@@ -20,6 +20,7 @@ from plait_remote_sensing.pairing.matching import match
 from plait_remote_sensing.pairing.stac_reader import stac_catalogue
 from plait_remote_sensing.products.describe import describe
 from plait_remote_sensing.products.sentinel2 import reference_path
+from plait_remote_sensing.radar.gcps import LIMIT_M
 from plait_remote_sensing.raster import Grid, footprint_of, grid_of, has_gcps
 from plait_remote_sensing.scene import SENSORS, Sensor
 from plait_remote_sensing.tiling.plan import Source
@@ -36,11 +37,13 @@ class Reading:
         sar_unit: of backscatter, instead of what is found.
         optical_offset: of optical digital numbers, instead of what is found.
         bands: sensor to the bands that the function sees; all where it has no entry.
+        geolocation_limit: metres of estimated error above which a raw SAR product is refused.
     """
 
     sar_unit: str | None
     optical_offset: float | None
     bands: Mapping[str, tuple[str, ...]]
+    geolocation_limit: float = LIMIT_M
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Request:
             else:
                 path = product.resolve()
                 root = path.parent
-                scene = describe(path, root, sensor, reading.sar_unit, reading.optical_offset)
+                limit = reading.geolocation_limit
+                scene = describe(path, root, sensor, reading.sar_unit, reading.optical_offset, limit)
             found[sensor] = Source(scene, root, reading.bands.get(sensor))
         return found
 

@@ -18,6 +18,7 @@ from plait.model import Model
 from plait.objectives.step import Step
 from plait.training.run_folder import RunInfo, read_run
 from plait_remote_sensing import backscatter, reflectance
+from plait_remote_sensing.radar.speckle import filtered_db
 from plait_remote_sensing.scene import sensor_of
 from plait_remote_sensing.tiling.function import Answer, Classes, Images, Masks, TileFunction
 from plait_remote_sensing.tiling.linear import Linear
@@ -42,6 +43,7 @@ class TrainedRun:
         classes: code to name and colour, in the order of the probe.
         weights: the SHA-256 of the run's weights.
         labels: what the probe was fitted to.
+        speckle: the filter of SAR patches that it was trained with, and its looks.
     """
 
     folder: str
@@ -53,6 +55,7 @@ class TrainedRun:
     classes: Classes | None = None
     weights: str = ""
     labels: str = ""
+    speckle: tuple[str, float] | None = None
 
     def load(self) -> TileFunction:
         """Read the model; it computes on the GPU where there is one."""
@@ -68,6 +71,7 @@ class TrainedRun:
 
     def identity(self) -> dict[str, str]:
         said = {"run": Path(self.folder).name, "weights": self.weights, "modalities": ",".join(self.modalities)}
+        said |= {"speckle": " ".join(map(str, self.speckle))} if self.speckle else {}
         return said | {"context": str(self.context), "type": self.dtype, "labels": self.labels or "none"}
 
 
@@ -86,7 +90,7 @@ class Patches:
     @torch.inference_mode()
     def __call__(self, images: Images, masks: Masks) -> Answer:
         """Give back (D, rows, columns) features or probabilities, NaN for a patch in which nothing was observed."""
-        values = {name: self._cut(_scaled(name, images[name], masks[name])) for name in self._run.modalities}
+        values = {name: self._seen(name, images[name], masks[name]) for name in self._run.modalities}
         present = {name: self._cut(torch.from_numpy(masks[name])[None]).any(dim=(1, 2, 3)) for name in values}
         rows = torch.stack(list(present.values())).any(dim=0).nonzero()[:, 0]
         found = [self._features(values, present, some) for some in rows.split(BATCH)]
@@ -113,6 +117,13 @@ class Patches:
         if self._run.dtype == "int8":
             features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
         return features
+
+    def _seen(self, name: str, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> Tensor:
+        """(N, C, side, side) what encoders see of each patch."""
+        if self._run.speckle is None or sensor_of(name) != "sar":
+            return self._cut(_scaled(name, image, mask))
+        patches = torch.where(self._cut(torch.from_numpy(mask)[None]), self._cut(torch.from_numpy(image)), torch.nan)
+        return backscatter.scaled(filtered_db(patches, *self._run.speckle)).nan_to_num(0.0)
 
     def _cut(self, image: Tensor) -> Tensor:
         """(N, C, side, side) patches of (C, H, W), row by row."""
@@ -169,7 +180,10 @@ def trained_run(
         _check_bands(model, name, bands[name], folder)
     loader: Any = domain.loader(**recipe.data)
     step = _patch_side(info, folder, pairs) if step is None else step
-    return TrainedRun(str(folder.resolve()), step, loader.context, modalities, dtype, weights=info.sha256)
+    speckle = (loader.speckle_filter, loader.looks) if loader.speckle_filter else None
+    return TrainedRun(
+        str(folder.resolve()), step, loader.context, modalities, dtype, weights=info.sha256, speckle=speckle
+    )
 
 
 def _check_bands(model: Model, name: str, has: Sequence[str], folder: Path) -> None:

@@ -38,6 +38,7 @@ class Command:
     overlap: int | None
     sar_unit: str | None
     optical_offset: float | None
+    geolocation_limit: float | None
     sar_bands: tuple[str, ...] | None
     optical_bands: tuple[str, ...] | None
     mask: bool
@@ -76,6 +77,12 @@ def add_map(verbs: Subparsers) -> None:
     how = parser.add_argument_group("reading")
     how.add_argument("--sar-unit", help="of backscatter, instead of what is found: db, power, amplitude, ...")
     how.add_argument("--optical-offset", type=float, help="added to digital numbers, instead of what is found: 0, 1000")
+    how.add_argument(
+        "--geolocation-limit",
+        type=float,
+        metavar="METRES",
+        help="a raw SAR product that is farther off is refused (50)",
+    )
     how.add_argument("--sar-bands", type=_names, help="that the function sees, such as VV,VH (all)")
     how.add_argument("--optical-bands", type=_names, help="such as B02,B03,B04,B08 (all)")
     how.add_argument(
@@ -95,13 +102,16 @@ def add_map(verbs: Subparsers) -> None:
 def map_scenes(command: Command) -> int:
     """Run ``plait remote-sensing map``; gives back 1 where a scene, or a part of one, could not be mapped."""
     from plait.pairs.layout import Remark
+    from plait_remote_sensing.radar.gcps import LIMIT_M
     from plait_remote_sensing.tiling import cluster, make_plan, processes, run_map
     from plait_remote_sensing.tiling.scenes import Reading, map_grid
 
     if command.run is None and (command.pairs or command.label or command.step):
         raise InputError("--pairs, --label and --step say what a run is asked: give them with --run.")
     bands = {"sar": command.sar_bands, "optical": command.optical_bands}
-    reading = Reading(command.sar_unit, command.optical_offset, {name: given for name, given in bands.items() if given})
+    seen = {name: given for name, given in bands.items() if given}
+    limit = LIMIT_M if command.geolocation_limit is None else command.geolocation_limit
+    reading = Reading(command.sar_unit, command.optical_offset, seen, limit)
     failures: dict[str, str] = {}
 
     def refuse(what: str, cause: str) -> None:

@@ -136,8 +136,8 @@ class TestDamagedProducts:
     @pytest.mark.parametrize(
         ("folder", "change", "match"),
         [
-            ("annotation", lambda text: text[:500], "is not well-formed XML"),
-            ("annotation", lambda text: "", "is not well-formed XML"),
+            ("annotation", lambda text: text[:500], "is damaged"),
+            ("annotation", lambda text: "", "is damaged"),
             ("annotation", lambda text: "<!DOCTYPE a [<!ENTITY b 'c'>]>" + text[40:], "document type or entities"),
             ("annotation", lambda text: f"<!DOCTYPE product>{text[40:]}", "document type or entities"),
             ("annotation", lambda text: text.replace("polarisation>", "p>"), "lacks adsHeader/polarisation"),
@@ -161,7 +161,7 @@ class TestDamagedProducts:
     def test_what_is_missing_is_named(self, tmp_path: Path) -> None:
         safe = write_safe(tmp_path, {"VV": land()})
         next((safe / "annotation" / "calibration").iterdir()).unlink()
-        with pytest.raises(InputError, match=r"no annotation at .*calibration-s1b-iw-grd-vv.*fetch the whole product"):
+        with pytest.raises(InputError, match=r"There is no .*calibration-s1b-iw-grd-vv.*fetch the whole product"):
             describe_sentinel1(safe, tmp_path)
         next((safe / "measurement").iterdir()).unlink()
         with pytest.raises(InputError, match=r"no measurement/\*\.tiff"):

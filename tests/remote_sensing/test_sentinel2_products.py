@@ -135,7 +135,7 @@ class TestDamagedProducts:
             (lambda text: text[:400], r"MTD_MSIL1C\.xml is damaged \(.*fetch the product again"),
             (lambda text: text.replace("PROCESSING_LEVEL", "OTHER"), "is no metadata of a Sentinel-2 product"),
             (lambda text: text.replace(">83<", ">many<"), "is no metadata of a Sentinel-2 product"),
-            (lambda text: text.replace("<n1:G", "<!DOCTYPE a><n1:G", 1), "holds a DOCTYPE"),
+            (lambda text: text.replace("<n1:G", "<!DOCTYPE a><n1:G", 1), "declares a document type"),
             (lambda text: text.replace('band_id="3">-1000', 'band_id="3">0'), "gives its bands the offsets 0 and 1000"),
         ],
         ids=["cut short", "no level", "orbit", "doctype", "mixed"],

@@ -9,13 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from plait.errors import InputError
 from plait_remote_sensing.reflectance import QUANTIFICATION, Offset, offset_of_baseline
-
-_MOST_BYTES = 16 * 2**20
-"""A product's metadata have some 50 kB, a granule's some 500 kB."""
+from plait_remote_sensing.safe_xml import read_xml
 
 
 @dataclass(frozen=True)
@@ -86,24 +83,8 @@ def _offset(fields: Mapping[str, list[str]], path: Path) -> Offset | None:
 
 def _fields(path: Path) -> dict[str, list[str]]:
     """The texts of all elements by their names, without namespaces."""
-    if not path.is_file():
-        raise InputError(f"There is no {path}: fetch the product again.")
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(
-            f"{path} is larger than {_MOST_BYTES // 2**20} MiB, no metadata of Sentinel-2 are: leave it out."
-        )
-    text = path.read_bytes()
-    # Entities may grow without bound or read other files; the products have none. UTF-16 could hide them from the look.
-    if b"\0" in text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise InputError(
-            f"{path} holds a DOCTYPE, an entity or a null byte, as no metadata of Sentinel-2 do: leave it out."
-        )
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (no DTD, no entity: see above)
-    except ElementTree.ParseError as error:
-        raise InputError(f"{path} is damaged ({error}): fetch the product again.") from error
     fields: dict[str, list[str]] = {}
-    for element in root.iter():
+    for element in read_xml(path).iter():
         if element.text and element.text.strip():
             fields.setdefault(element.tag.rpartition("}")[2], []).append(element.text.strip())
     return fields

@@ -24,9 +24,10 @@ from plait.errors import InputError
 from plait.pairs.table import file_in
 from plait_remote_sensing.backscatter import QUANTITIES, power_to_db
 from plait_remote_sensing.radar.border_noise import border_noise
-from plait_remote_sensing.radar.safe import Table, Values, numbers_of, read_xml
+from plait_remote_sensing.radar.safe import Table, Values, numbers_of
 from plait_remote_sensing.raster import Grid, Window, grid_of, has_gcps, read_window
 from plait_remote_sensing.raster.warp import ByPoints, Source, warp
+from plait_remote_sensing.safe_xml import read_xml
 
 if TYPE_CHECKING:
     from plait_remote_sensing.scene import Scene

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plait.errors import InputError
+from plait_remote_sensing.safe_xml import read_xml
 
 type Values = NDArray[np.float64]
 
-_MOST_BYTES = 64 * 2**20
-"""A real annotation has about 2 MiB."""
 _FIRST_ORBITS = {"S1A": 73, "S1B": 27, "S1C": 172}
 """Absolute orbits that are the last before relative orbit 1 of each satellite (ESA, Sentinel-1 product definition)."""
 _CYCLE = 175
@@ -121,34 +118,6 @@ class Table:
         share = (lines - self.lines[below]) / (self.lines[below + 1] - self.lines[below])
         share = np.clip(share, 0.0, 1.0)[:, None]
         return (1 - share) * across[below] + share * across[below + 1]
-
-
-def read_xml(path: Path) -> Element:
-    """Parse a metadata file.
-
-    Raises:
-        InputError: for a file that is missing, too large, no XML, or that declares entities or a document type, which
-            no annotation does.
-    """
-    if not path.is_file():
-        raise InputError(f"There is no annotation at {path}: fetch the whole product.")
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size / 2**20:.0f} MiB, too much for an annotation: fetch it again."
-        )
-    stamp = path.stat()
-    return _parsed(path, stamp.st_mtime_ns, stamp.st_size)
-
-
-@lru_cache(maxsize=4)
-def _parsed(path: Path, modified: int, size: int) -> Element:  # noqa: ARG001 - the stamp is part of the key
-    try:
-        text = path.read_text(encoding="utf-8")
-        if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise InputError(f"{path} declares a document type or entities, which no annotation does: fetch it again.")
-        return ElementTree.fromstring(text)  # noqa: S314 - bounded, and without entities
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not well-formed XML ({error}): fetch the file again.") from error
 
 
 def text_of(root: Element, name: str, path: Path) -> str:

@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("plait: interrupted; a run goes on with --resume, an ingest with the same command.", file=sys.stderr)
+        print(
+            "plait: interrupted; a run goes on with --resume, an ingest or a map with the same command.",
+            file=sys.stderr,
+        )
         return 130
 
 

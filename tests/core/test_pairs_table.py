@@ -36,6 +36,16 @@ def test_a_modality_is_present_where_all_its_columns_are() -> None:
     assert table.present("image").tolist() == [True, True, True, False]
 
 
+def test_what_all_rows_have_in_common_are_numbers_and_words_and_no_texts() -> None:
+    rows = [row(name, sar_bands="VV,VH", side=16, note="seen by Dr No", label=n) for n, name in enumerate("ab")]
+    rows[1]["side"] = None
+    common = PairTable.from_rows(rows, INFO).common
+    assert common["sar_bands"] == "VV,VH"
+    assert common["side"] == 16
+    assert not common.keys() & {"id", "group", "split", "note", "label"}
+    assert PairTable.from_rows(rows[:1], INFO).common == {}
+
+
 def test_rows_are_chosen_by_split_and_by_position() -> None:
     table = PairTable.from_rows([row("a"), row("b", split="val"), row("c", split="gap")], INFO)
     assert table.where_split("train", "val").ids == ["a", "b"]

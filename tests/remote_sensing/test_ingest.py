@@ -164,7 +164,7 @@ class TestOmbria:
         rows, told = read("ombria", root)
         splits = {row["group"]: row["split"] for row in rows}
         assert list(splits.values()) == ["train"] * 2 + ["gap"] * 3 + ["val"] * 15
-        assert not told
+        assert {what for what, _ in told} == {"0019/r000c000/before", "0019/r000c000/after"}
 
     def test_only_after_the_flood_is_there_a_flood_label(self, root: Path) -> None:
         rows, _ = read("ombria", root)
@@ -180,13 +180,13 @@ class TestOmbria:
     def test_a_picture_that_cannot_be_read_is_told_and_the_rest_goes_on(self, root: Path) -> None:
         (root / "S1" / "after" / "0003.png").write_bytes(b"not a picture")
         rows, told = read("ombria", root)
-        assert [what for what, _ in told] == ["0003/after"]
+        assert [what for what, _ in told if not what.startswith("0019")] == ["0003/after"]
         assert len(rows) == 20 * 2 * 2 - 2
 
     def test_a_tile_with_both_moments_has_four_modalities_and_one_label(self, root: Path) -> None:
         rows, told = collected(ombria.CHANGE, root)
         assert len(rows) == 20 * 2
-        assert not told
+        assert {what for what, _ in told} == {"0019/r000c000/before", "0019/r000c000/after"}
         row = rows[0]
         assert row["sar_before"] == ["S1/before/0000.png"]
         assert row["optical_after"] == ["S2/after/0000.png"]
@@ -198,7 +198,7 @@ class TestOmbria:
     def test_a_broken_picture_costs_its_moment_and_the_tile_stays(self, root: Path) -> None:
         (root / "S1" / "after" / "0003.png").write_bytes(b"not a picture")
         rows, told = collected(ombria.CHANGE, root)
-        assert [what for what, _ in told] == ["0003/after"]
+        assert [what for what, _ in told if not what.startswith("0019")] == ["0003/after"]
         assert len(rows) == 20 * 2
         broken = [row for row in rows if row["group"] == "0003"]
         assert {(row["sar_after"], row["optical_after"]) for row in broken} == {(None, None)}

@@ -94,7 +94,7 @@ class TestPairs:
         rows, told = rows_of(tmp_path)
         assert rows == []
         assert "the nearest, s2_b, is 199." in told.of("s1_a")[0]
-        with pytest.raises(InputError, match=r"No row of .* \(first cause: s.* is not used: .* km away"):
+        with pytest.raises(InputError, match=r"No row of .* \(s.* is not used: .* km away"):
             ingest("remote-sensing", LAYOUT.with_options([]), tmp_path, tmp_path / "pairs.parquet", Loader())
 
     def test_files_of_one_acquisition_are_one_scene(self, tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ CENTRE_DB, SPREAD_DB = -15.0, 6.0
 """Fixed, and one for all polarisations, so that the same backscatter is the same number everywhere and the difference
 of VV and VH stays a difference. Land lies between about -25 and -5 dB."""
 
+LEAST_DB, MOST_DB = -80.0, 60.0
+"""What decibels lie outside is no measurement but a gap that was filled (-9999, -32768, -3.4e38) and not tagged. The
+least number that Sentinel-1 stores, 1, is about -55 dB, and a corner reflector of some metres +50 dB."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -53,7 +57,10 @@ UNITS: Mapping[str, Unit] = {
 
 
 def backscatter_db(stored: Pixels, unit: str) -> Pixels:
-    """Turn stored values into dB, NaN where not observed (the unit's missing value, not finite, or without logarithm).
+    """Turn stored values into dB, NaN where not observed.
+
+    That is the unit's missing value, what is not finite or has no logarithm, and of stored dB what lies outside
+    `LEAST_DB` to `MOST_DB`.
 
     Raises:
         InputError: for a unit that is none of `UNITS`.
@@ -64,9 +71,22 @@ def backscatter_db(stored: Pixels, unit: str) -> Pixels:
     observed = np.isfinite(stored) & (stored != known.missing)
     if unit in ("power", "amplitude", "dn"):
         observed &= stored > 0
+    if unit == "db":
+        observed &= (stored > LEAST_DB) & (stored < MOST_DB)
     with np.errstate(divide="ignore", invalid="ignore"):
         decibels = known.decibels(stored)
     return np.where(observed, decibels, np.float32(np.nan)).astype(np.float32, copy=False)
+
+
+def linear_power(stored: Pixels, unit: str) -> Pixels:
+    """Turn stored values into linear power, of which averages are physical; NaN where `backscatter_db` says so.
+
+    Pixels of power that are below zero, since noise was subtracted, count in an average; none is as low as -1, 0 dB.
+    """
+    if unit != "power":
+        return db_to_power(backscatter_db(stored, unit))
+    observed = np.isfinite(stored) & (stored != UNITS[unit].missing) & (stored > -1.0)
+    return np.where(observed, stored, np.float32(np.nan))
 
 
 def power_to_db(power: Pixels, nodata: float | None = None) -> Pixels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,8 +28,11 @@ CONTEXT = 8
 """Pixels around a patch by default: half the gap between the splits of TerraMesh, so it is never mirrored there."""
 _READ = WindowCache(256 * 2**20)
 
-type Keep = Callable[[Hashable, Callable[[], NDArray[np.float32]]], NDArray[np.float32]]
-"""Gives what is kept under a key, or else reads it."""
+type Pixels = NDArray[np.float32]
+type Read = Callable[[Scene, Path, Window, Grid, str], Pixels]
+"""As `read_scene`: of a scene, under a root, a window, counted on a grid, by a resampling."""
+type Fetch = Callable[[Read, Scene, Path, Window, Grid, str], Pixels]
+"""Gives what a function reads for these arguments, from where it holds it or by calling it."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +73,21 @@ class Loader:
             InputError: for a file that cannot be read, a window outside it, a patch without any observed pixel, a band
                 that the row does not have, or a speckle filter for what is no patch of backscatter.
         """
-        return self._sample(row, root, names, _READ.get)
+        return self.load(row, root, names, _kept)
 
-    def once(self, row: Row, root: Path, names: Iterable[str] | None = None) -> Sample:
-        """The same, of a row that does not come again: nothing of it is kept in memory."""
-        return self._sample(row, root, names, lambda _, read: read())
-
-    def _sample(self, row: Row, root: Path, names: Iterable[str] | None, keep: Keep) -> Sample:
+    def load(self, row: Row, root: Path, names: Iterable[str] | None, fetch: Fetch) -> Sample:
+        """The same, its pixels by way of ``fetch``, and not from those that were read last."""
         sample: Sample = {}
         for name in names if names is not None else modalities_of(row):
             sensor_of(name)
             if name not in row:
                 raise InputError(f"Row '{row['id']}' has no '{name}': it has {', '.join(modalities_of(row))}.")
-            sample[name] = self._modality(name, row, root, keep) if row[name] is not None else None
+            sample[name] = self._modality(name, row, root, fetch) if row[name] is not None else None
         return sample
 
-    def _modality(self, name: str, row: Row, root: Path, keep: Keep) -> Tensor:
+    def _modality(self, name: str, row: Row, root: Path, fetch: Fetch) -> Tensor:
         scene = scene_of(row, name)
-        values = self._physical(name, scene, row, root, keep)
+        values = self._physical(name, scene, row, root, fetch)
         if not np.isfinite(values).any():
             raise InputError(f"{row[name][0]}, row '{row['id']}': no pixel of {name} was observed: leave the row out.")
         wanted = self.sar_bands if scene.sensor == "sar" else self.optical_bands
@@ -97,29 +97,28 @@ class Loader:
             if row["window"] is None or scene.unit == "grey":
                 raise InputError(f"Row '{row['id']}' is no patch of backscatter: leave out data.speckle_filter.")
             values = speckle.filtered_db(torch.tensor(values), self.speckle_filter, self.looks).numpy()
-        # What is kept is read-only.
         mine = torch.from_numpy(values if values.flags.writeable else values.copy())
         scaled = (backscatter if scene.sensor == "sar" else reflectance).scaled_(mine)
         return scaled.T.contiguous() if row["window"] is None else scaled.nan_to_num_(0.0)
 
-    def _physical(self, name: str, scene: Scene, row: Row, root: Path, keep: Keep) -> NDArray[np.float32]:
+    def _physical(self, name: str, scene: Scene, row: Row, root: Path, fetch: Fetch) -> Pixels:
         """(C, H, W) or (C, T) decibels or reflectance of all the scene's bands, NaN where not observed."""
         if row["window"] is None:
             path = file_in(root, scene.paths[0])
             return physical(scene, read_series(path, row["point"], name, scene.bands))
-        grid_file = file_in(root, row["grid"])
+        grid = _grid(*_stamp(file_in(root, row["grid"])))
         window, area = Window.parse(row["window"]), Window.parse(row["area"])
+        inside, margins = _with_context(window, self.context, area, grid, row["id"])
         resampling = self.sar_resampling if scene.sensor == "sar" else self.optical_resampling
-        read_pixels = read_clear if self.mask_clouds else read_scene
+        pixels = fetch(read_clear if self.mask_clouds else read_scene, scene, root, inside, grid, resampling)
+        return np.pad(pixels, ((0, 0), *margins), mode="symmetric") if np.any(margins) else pixels
 
-        def read() -> NDArray[np.float32]:
-            grid = _grid(*_stamp(grid_file))
-            inside, margins = _with_context(window, self.context, area, grid, row["id"])
-            pixels = read_pixels(scene, root, inside, grid, resampling)
-            return np.pad(pixels, ((0, 0), *margins), mode="symmetric") if np.any(margins) else pixels
 
-        stamps = tuple(_stamp(file_in(root, path)) for path in scene.paths)
-        return keep((scene, stamps, grid_file, window, area, self.context, resampling, read_pixels), read)
+def _kept(read: Read, scene: Scene, root: Path, window: Window, grid: Grid, resampling: str) -> Pixels:
+    """What was read last is kept in memory, and read-only."""
+    stamps = tuple(_stamp(file_in(root, path)) for path in scene.paths)
+    key = read, scene, stamps, window, grid, resampling
+    return _READ.get(key, lambda: read(scene, root, window, grid, resampling))
 
 
 def modalities_of(row: Row) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,22 @@ from plait.errors import InputError
 from plait.pairs.table import file_in
 from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.clouds import read_observed
-from plait_remote_sensing.radar.calibration import read_grd
-from plait_remote_sensing.raster import Grid, Window, read_window
+from plait_remote_sensing.radar.calibration import FLOOR_DB, read_grd
+from plait_remote_sensing.raster import Grid, Window, grid_of, read_window
 from plait_remote_sensing.scene import Scene
 
 type Pixels = NDArray[np.float32]
+
+_AVERAGES = ("bilinear", "cubic", "average")
+"""The resamplings that mix pixels; the others choose one."""
 
 
 def read_scene(scene: Scene, root: Path, window: Window, grid: Grid, resampling: str = "bilinear") -> Pixels:
     """Read backscatter or reflectance on the pixels of a window of any grid.
 
-    What the sensor stored is warped, not what it means: a raster on another grid is resampled once, and made physical
-    then.
+    A raster on another grid is resampled once. Radar averages are those of linear power, whatever the unit that it is
+    stored in: an average of decibels would be too low, by 2.5 dB at one look. (A stretch of unknown limits, ``grey``,
+    is resampled as it is stored.)
 
     Args:
         scene: what to read.
@@ -39,9 +44,28 @@ def read_scene(scene: Scene, root: Path, window: Window, grid: Grid, resampling:
     """
     if scene.calibration is not None:
         return read_grd(scene, root, window, grid, resampling)
-    missing = missing_value(scene)
-    parts = [read_window(file_in(root, path), window, grid, missing, resampling) for path in scene.paths]
-    return physical(scene, parts[0] if len(parts) == 1 else np.concatenate(parts))
+    read = _read_decibels if scene.sensor == "sar" and scene.unit in backscatter.UNITS else _read_stored
+    parts = [read(scene, file_in(root, path), window, grid, resampling) for path in scene.paths]
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if read is _read_stored:
+        return physical(scene, values)
+    _require_bands(scene, values)
+    return values
+
+
+def _read_stored(scene: Scene, path: Path, window: Window, grid: Grid, resampling: str) -> Pixels:
+    return read_window(path, window, grid, missing_value(scene), resampling)
+
+
+def _read_decibels(scene: Scene, path: Path, window: Window, grid: Grid, resampling: str) -> Pixels:
+    if scene.unit == "grey" or resampling not in _AVERAGES or grid_of(path).same_as(grid):
+        return backscatter.backscatter_db(_read_stored(scene, path, window, grid, resampling), scene.unit)
+    linear = partial(backscatter.linear_power, unit=scene.unit)
+    power = read_window(path, window, grid, missing_value(scene), resampling, linear)
+    if resampling == "cubic":
+        # Its negative weights leave less than no power beside a bright target: dark, and not missing.
+        power = np.maximum(power, np.float32(10 ** (FLOOR_DB / 10)))
+    return backscatter.power_to_db(power)
 
 
 def read_clear(scene: Scene, root: Path, window: Window, grid: Grid, resampling: str = "bilinear") -> Pixels:
@@ -56,13 +80,17 @@ def physical(scene: Scene, stored: Pixels) -> Pixels:
 
     Reflectance takes the place of what was stored: fresh memory costs more than the arithmetic.
     """
-    if len(stored) != len(scene.bands):
-        raise InputError(
-            f"{scene.paths[0]} has {len(stored)} bands where {', '.join(scene.bands)} are wanted: ingest it again."
-        )
+    _require_bands(scene, stored)
     if scene.sensor == "sar":
         return backscatter.backscatter_db(stored, scene.unit)
     return reflectance.reflectance(stored, scene.unit, scene.offset, scene.quantification, out=stored)
+
+
+def _require_bands(scene: Scene, values: Pixels) -> None:
+    if len(values) != len(scene.bands):
+        raise InputError(
+            f"{scene.paths[0]} has {len(values)} bands where {', '.join(scene.bands)} are wanted: ingest it again."
+        )
 
 
 def missing_value(scene: Scene) -> float | None:

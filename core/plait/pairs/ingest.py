@@ -86,8 +86,8 @@ def ingest(
         rows = list(_taken_in(list(found), columns, base, account))
         if not rows:
             journal.remove()
-            first = next((f" (first cause: {told['what']}: {told['cause']})" for told in account.refusals.each), "")
-            raise InputError(f"No row of {root} could be taken in{first}: is it a '{layout.name}' data set?")
+            why = account.refusals.in_short()
+            raise InputError(f"No row of {root} could be taken in{why}: is it a '{layout.name}' data set?")
         _assign_splits(rows, val, seed, layout)
         info = TableInfo.of(app, layout, base)
         if (base / MARKER).exists():

@@ -25,11 +25,13 @@ class Told:
         each: ``{"what": name, "cause": sentence}``, all of them.
         causes: how many have each cause; the names of the thing and its files are ``...`` in it.
         first: the first names of each cause.
+        said: each cause as it was said first.
     """
 
     each: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     causes: Counter[str] = field(default_factory=Counter[str])
     first: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    said: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, what: str, cause: str, files: Iterable[str] = ()) -> None:
         """Tell of a thing; ``files`` are names that its cause may have in it."""
@@ -39,9 +41,19 @@ class Told:
                 general = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "...", general)
         self.each.append({"what": what, "cause": str(cause)})
         self.causes[general] += 1
+        self.said.setdefault(general, str(cause))
         names = self.first.setdefault(general, [])
         if len(names) < _NAMES:
             names.append(what)
+
+    def in_short(self) -> str:
+        """The commonest causes, each with what had it, in parentheses; empty where there is none."""
+        parts = [
+            f"{self.first[cause][0]}{f' and {count - 1:,} more' if count > 1 else ''}: {self.said[cause].rstrip('.')}"
+            for cause, count in self.causes.most_common(_NAMES)
+        ]
+        more = f"; and {len(self.causes) - _NAMES} more causes" if len(self.causes) > _NAMES else ""
+        return f" ({'; '.join(parts)}{more})" if parts else ""
 
 
 @dataclass

@@ -162,6 +162,23 @@ class PairTable:
         return type(self)(self.data, replace(self.info, **changes), self.where)
 
     @property
+    def common(self) -> dict[str, int | float | str]:
+        """What all rows have in common, such as ``sar_bands``: numbers and words, of columns with one value alone.
+
+        A text is none of it, however many rows share it, and nothing is common to a single row.
+        """
+        found: dict[str, int | float | str] = {}
+        for name in self.columns:
+            if name not in (*_REQUIRED, *self.info.modalities) and len(self) > 1:
+                kind = self.data[name].type
+                simple = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind)
+                values = self.data[name].drop_null().unique().to_pylist() if simple else []
+                value = values[0] if len(values) == 1 else None
+                if isinstance(value, int | float) or (isinstance(value, str) and value and " " not in value):
+                    found[name] = value
+        return found
+
+    @property
     def sha256(self) -> str:
         """A hash of the rows (not of where they lie), for run folders to remember what they were trained on."""
         text = json.dumps(self.data.to_pylist(), sort_keys=True, default=str)

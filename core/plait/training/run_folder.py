@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class RunInfo:
         versions: of Python and the packages that decide the numbers.
         sha256: of the weights file, so that a changed byte is noticed.
         notes: what a reader must know, such as rows that could not be read.
+        common: what all rows of the table have in common (`PairTable.common`), such as the names of their bands.
     """
 
     app: str
@@ -49,6 +50,7 @@ class RunInfo:
     versions: dict[str, str]
     sha256: str
     notes: list[str]
+    common: dict[str, int | float | str] = field(default_factory=dict[str, int | float | str])
 
 
 def write_run(
@@ -65,7 +67,7 @@ def write_run(
         splits.setdefault(split, []).append(name)
     described = {key: value for key, value in asdict(table.info).items() if key != "root"}
     described |= {"sha256": table.sha256, "rows": len(table)}
-    info = RunInfo(app, seed, steps, described, splits, _versions(), _sha256(run / WEIGHTS), notes)
+    info = RunInfo(app, seed, steps, described, splits, _versions(), _sha256(run / WEIGHTS), notes, table.common)
     (run / INFO).write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
     (run / CARD).write_text(_card(recipe, info, sum(t.numel() for t in weights.values())), encoding="utf-8")
     return info

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse
-from plait_remote_sensing.ingest.matched_layouts import UNITS, matched_layouts
+from plait_remote_sensing.ingest.matched_layouts import UNITS, known_unit, matched_layouts
 from plait_remote_sensing.pairing.catalogue import Entry, catalogue
 from plait_remote_sensing.radar.gcps import LIMIT_M
 
@@ -20,7 +20,7 @@ def find(root: Path, refuse: Refuse, sar_unit: str, optical_offset: str, geoloca
     """The scenes under a folder; arguments as in `catalogue`."""
     if not root.is_dir():
         raise InputError(f"{root} is no folder: give the one that holds the scenes.")
-    return catalogue(root, refuse, sar_unit, optical_offset, geolocation_limit)
+    return catalogue(root, refuse, known_unit(sar_unit) or "", optical_offset, geolocation_limit)
 
 
 LAYOUT, CHANGES = matched_layouts(

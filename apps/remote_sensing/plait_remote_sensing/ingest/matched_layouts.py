@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from plait.errors import InputError
 from plait.pairs.layout import Layout, Option, Refuse, Row
+from plait_remote_sensing.backscatter import QUANTITIES
+from plait_remote_sensing.backscatter import UNITS as UNITS_OF_RADAR
 from plait_remote_sensing.ingest.matched_sets import change_sets, pair_sets
 from plait_remote_sensing.ingest.scene_pairs import Cut, set_rows
 from plait_remote_sensing.pairing.catalogue import Entry
@@ -38,6 +41,14 @@ def matched_layouts(
         options={"days": 3.0, "apart": 10.0, **CUT, **own},
     )  # fmt: skip
     return pairs, changes
+
+
+def known_unit(sar_unit: str) -> str | None:
+    """The radar unit that the user gives, ``None`` for an empty one; raises `InputError` for one that there is not."""
+    if sar_unit and sar_unit not in (*UNITS_OF_RADAR, *QUANTITIES):
+        known = ", ".join((*UNITS_OF_RADAR, *QUANTITIES))
+        raise InputError(f"sar_unit={sar_unit}: there is no such unit of radar: choose one of {known}.")
+    return sar_unit or None
 
 
 def folder_of(root: Path) -> Path:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.errors import InputError
-from plait.pairs.layout import Layout, Refuse, Row
+from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.scenes import class_map, cut, majority, patch_row, patches
 from plait_remote_sensing.raster import Grid, Window, grid_of, read_window
 from plait_remote_sensing.scene import Scene
@@ -65,6 +65,7 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
                 scenes = moment.observed(window)
                 if any(scenes.values()):
                     row_name = f"{_tile(number, window)}/{name}"
+                    _tell_missing(row_name, scenes, refuse)
                     row = patch_row(row_name, number, scenes, moment.reference, window, moment.grid.extent)
                     yield row | {"split": split, "moment": name} | _flood(codes, window)
 
@@ -86,6 +87,8 @@ def read_change(root: Path, refuse: Refuse) -> Iterator[Row]:
             for name, moment in moments.items():
                 observed = moment.observed(window) if moment else {"sar": None, "optical": None}
                 scenes |= {f"{sensor}_{name}": scene for sensor, scene in observed.items()}
+                if moment and any(observed.values()):
+                    _tell_missing(f"{_tile(number, window)}/{name}", observed, refuse)
             if any(scenes.values()):
                 tile = _tile(number, window)
                 row = patch_row(tile, number, scenes, known[0].reference, window, grid.extent)
@@ -112,6 +115,11 @@ def _moment(root: Path, number: str, moment: str, refuse: Refuse) -> Moment | No
         refuse(f"{number}/{moment}", str(error))
         return None
     return Moment(grid, {"sar": sar, "optical": optical}, {"sar": white, "optical": black})
+
+
+def _tell_missing(name: str, scenes: Mapping[str, Scene | None], refuse: Refuse) -> None:
+    for modality in (modality for modality, scene in scenes.items() if scene is None):
+        refuse(name, Remark(f"kept without its {modality}, of which less than {OBSERVED:.0%} was observed"))
 
 
 def _flood(codes: NDArray[np.int64] | None, window: Window) -> Row:

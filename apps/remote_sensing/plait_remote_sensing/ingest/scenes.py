@@ -115,7 +115,7 @@ def patch_row(
     """
     times = {sensor_of(modality): scene.time for modality, scene in scenes.items() if scene and scene.time}
     row: Row = {"id": name, "group": group, "time": times.get("optical") or times.get("sar")}
-    row |= {"grid": grid, "window": str(window), "area": str(area)}
+    row |= {"grid": grid, "window": str(window), "area": str(area), "side": window.width}
     for modality, scene in scenes.items():
         row |= scene_columns(modality, scene)
     return row

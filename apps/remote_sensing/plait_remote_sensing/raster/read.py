@@ -7,7 +7,7 @@ mean is in `plait_remote_sensing.backscatter` and `plait_remote_sensing.reflecta
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -103,7 +103,12 @@ def band_names_of(path: Path) -> tuple[str | None, ...]:
 
 
 def read_window(
-    path: Path, window: Window, grid: Grid, missing: float | None = None, resampling: str = "bilinear"
+    path: Path,
+    window: Window,
+    grid: Grid,
+    missing: float | None = None,
+    resampling: str = "bilinear",
+    converted: Callable[[Pixels], Pixels] = lambda stored: stored,
 ) -> Pixels:
     """Read the pixels of ``window``, counted on ``grid``, from a raster on that grid or on any other.
 
@@ -117,9 +122,10 @@ def read_window(
         grid: the grid that the window is counted on.
         missing: a stored value that stands for "not observed", beside the nodata tag of the file.
         resampling: on another grid: ``nearest``, ``bilinear``, ``cubic``, ``average`` or ``mode``.
+        converted: what is resampled instead of stored values, pixel by pixel: power, where decibels are stored.
 
     Returns:
-        (C, H, W) float32 of stored values, NaN where the file's nodata tag or mask says so, where a value is not
+        (C, H, W) float32 of (converted) stored values, NaN where the file's nodata tag or mask says so, where a value is not
         finite, and outside a warped raster. A band of transparency is a mask and not among the C.
 
     Raises:
@@ -131,15 +137,15 @@ def read_window(
     if reference is not None:
         if not reference.grid.same_as(grid):
             raise _unplaced(path, reference.grid, grid)
-        return _without_missing(reference.read(window), missing)
+        return converted(_without_missing(reference.read(window), missing))
     with _opened(path) as source:
         own = _grid(source)
         if own.same_as(grid):
-            return _stored(source, path, window, missing)
-        place = _placement(source, path, grid)
-        found = warp(
-            Source(lambda part: _stored(source, path, part, missing), own.extent, place), window, grid, resampling
+            return converted(_stored(source, path, window, missing))
+        pixels = Source(
+            lambda part: converted(_stored(source, path, part, missing)), own.extent, _placement(source, path, grid)
         )
+        found = warp(pixels, window, grid, resampling)
         if own.crs is not None and (found is None or np.isnan(found).all()):
             _require_overlap(own, grid, path)
         if found is None:

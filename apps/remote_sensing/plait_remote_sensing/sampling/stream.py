@@ -2,10 +2,10 @@
 
 A patch of 256 x 256 pixels at a random place meets 2.25 tiles of 512 x 512 in the mean, and a compressed tile is
 decoded whole, so reading patches in random order decodes nine times what it uses. Here they are read superblock by
-superblock: several tiles, which GDAL keeps decoded (`GDAL_CACHEMAX`) while many patches are cut from them. They would
-come in bunches, so they pass a shuffle buffer; `plait_remote_sensing.sampling.quality` measures how well it mixes them,
-and ``benchmarks/patches.py`` says it: of a Sentinel-2 tile, a batch of 32 is worth 4 independent patches without a
-buffer, 15 with one of 64 patches, 22 with 128, 25 with 256.
+superblock: several tiles, which GDAL keeps decoded (`GDAL_CACHEMAX`) while many patches are cut from them, and what
+lies on another grid is warped once for all of them. They would come in bunches, so they wait in a shuffle buffer;
+`plait_remote_sensing.sampling.quality` measures how well it mixes them, and ``benchmarks/patches.py`` says it: of a
+Sentinel-2 tile with 32 patches from a superblock, a batch of 32 is worth NNN
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from plait.pairs.samplers import Draw
 from plait_remote_sensing.load import Loader
 from plait_remote_sensing.raster import Window
 from plait_remote_sensing.sampling.frame import Frame
+from plait_remote_sensing.sampling.part import Part
 from plait_remote_sensing.sampling.samplers import Patch
 from plait_remote_sensing.sampling.superblocks import Lattice, Superblock, superblocks
 
@@ -41,12 +42,12 @@ class PatchStream(IterableDataset[list[Item]]):
     An epoch visits every superblock once, in an order that depends on the seed and the epoch alone, and takes from it
     patches in proportion to its size and their chance, ``per_block`` from a whole one. Over many epochs every position
     comes as often as its frame says, also across the borders of tiles and superblocks. A *share* is what one worker
-    of one process takes: every n-th superblock. Each patch waits in a buffer, and the next one given is any of those
-    waiting, which are at least ``buffer`` until the share's last superblock of the epoch is read. Then the next epoch
-    begins. The shares of an epoch together hold the same patches whatever their number, and none twice.
+    of one process takes: every n-th superblock. The patches of each superblock are given one by one, evenly but for
+    chance, while twice ``buffer`` patches of other superblocks are, so that ``buffer`` wait in the mean. Then the next
+    epoch begins. The shares of an epoch together hold the same patches whatever their number, and none twice.
 
-    A patch is what the loader reads for its row, with one warp where a sensor lies on another grid; one that it refuses
-    is refused, and the others go on. Augmentation draws from (seed, epoch, superblock, patch).
+    A patch is what the loader reads for its row, and to a thousandth of a pixel where a sensor lies on another grid;
+    one that it refuses is refused, and the others go on. Augmentation draws from (seed, epoch, superblock, patch).
 
     Which patch comes when is planned before anything is read: a stream that starts at a later step gives what one from
     the beginning gives there, after reading only the superblocks whose patches are still waiting. Only the number of
@@ -61,8 +62,8 @@ class PatchStream(IterableDataset[list[Item]]):
         names: the modalities to read.
         draw: batch size over all processes, seed, steps, and this process.
         augment: changes a patch while training; ``None`` for none.
-        per_block: patches from a whole superblock; where ``None`` so many that each pixel is seen about once an epoch.
-        buffer: the least number of patches to choose the next one from.
+        per_block: patches from a whole superblock; where ``None`` so many that each pixel is seen about twice an epoch.
+        buffer: how many patches wait, in the mean; 256 of 12 x 256 x 256 are 800 MB.
         block: the side of a superblock, in pixels; it is rounded up to whole tiles.
 
     Raises:
@@ -79,14 +80,14 @@ class PatchStream(IterableDataset[list[Item]]):
         *,
         augment: Augment | None = None,
         per_block: float | None = None,
-        buffer: int = 128,
+        buffer: int = 256,
         block: int = 1024,
     ) -> None:
         self.frames, self.loader, self.names = list(frames), loader, tuple(names)
         self.draw, self.augment = draw, augment
         self.side, self.buffer = frames[0].side, buffer
         self.lattices = [Lattice.of(frame, block) for frame in frames]
-        self.density = 1.0 / self.side**2 if per_block is None else per_block / block**2
+        self.density = 2.0 / self.side**2 if per_block is None else per_block / block**2
 
     def __len__(self) -> int:
         return max(self.draw.steps - self.draw.start, 0)
@@ -120,22 +121,19 @@ class PatchStream(IterableDataset[list[Item]]):
         return superblocks(self.frames, self.lattices, self.density, self.draw.seed, epoch)
 
     def order(self, blocks: Sequence[Superblock], epoch: int, share: int = 0, shares: int = 1) -> list[Planned]:
-        """The order in which one share gives its patches of an epoch."""
+        """The order in which one share gives its patches of an epoch.
+
+        Even waits mix better than waits by lot, as strata do: fewer patches of one superblock meet in a batch.
+        """
         rng = np.random.default_rng([self.draw.seed, epoch, 1, share, shares])
-        waiting: list[Planned] = []
-        order: list[Planned] = []
-
-        def give(least: int) -> None:
-            while len(waiting) > least:
-                place = int(rng.integers(len(waiting)))
-                waiting[place], waiting[-1] = waiting[-1], waiting[place]
-                order.append(waiting.pop())
-
+        planned: list[Planned] = []
+        due: list[float] = []
         for block in range(share, len(blocks), shares):
-            give(self.buffer)
-            waiting += [Planned(block, number) for number in range(blocks[block].patches)]
-        give(0)
-        return order
+            patches = blocks[block].patches
+            waits = 2 * self.buffer * (np.arange(patches) + rng.random(patches)) / patches
+            due += (len(planned) + waits).tolist()
+            planned += [Planned(block, number) for number in range(patches)]
+        return [planned[place] for place in np.argsort(due, kind="stable")]
 
     def _read(self, blocks: Sequence[Superblock], epoch: int, order: Sequence[Planned]) -> Iterator[Item]:
         """Give patches in their order; all of a superblock are read when the first of them is given."""
@@ -145,10 +143,10 @@ class PatchStream(IterableDataset[list[Item]]):
         held: dict[Planned, Item] = {}
         for planned in order:
             if planned not in held:
-                numbers = coming.pop(planned.block)
-                windows = self._windows(blocks[planned.block], epoch, planned.block)
-                for number in numbers:
-                    held[Planned(planned.block, number)] = self._item(blocks[planned.block].source, windows[number])
+                block = blocks[planned.block]
+                windows, part = self._windows(block, epoch, planned.block), self._part(block)
+                for number in coming.pop(planned.block):
+                    held[Planned(planned.block, number)] = self._item(block.source, windows[number], part)
             item = held.pop(planned)
             if self.augment is not None and item.refused is None:
                 rng = np.random.default_rng([self.draw.seed, epoch, 3, *planned])
@@ -168,12 +166,16 @@ class PatchStream(IterableDataset[list[Item]]):
         region = self.lattices[block.source].region(block.window)
         return self.frames[block.source].draw(rng, block.patches, region)
 
-    def _item(self, source: int, window: Window) -> Item:
+    def _part(self, block: Superblock) -> Part:
+        return Part(block.window.grown(self.loader.context).clipped(self.frames[block.source].place.area))
+
+    def _item(self, source: int, window: Window, part: Part) -> Item:
         place = self.frames[source].place
         row = place.row(window)
         sample: Sample = dict.fromkeys(self.names)
         try:
-            sample |= self.loader.once(row, place.root, [name for name in self.names if name in place.scenes])
+            names = [name for name in self.names if name in place.scenes]
+            sample |= self.loader.load(row, place.root, names, part.fetch)
         except InputError as error:
             return Item({}, row["id"], row["group"], source, str(error))
         return Item(sample, row["id"], row["group"], source, None)

@@ -35,9 +35,10 @@ def make_block(plan: Plan, encoding: Encoding, place: Place, folder: Path, absen
     parts = {at: _part(folder, at) for at in plan.beneath(place) if at not in absent}
     blended = _blended(plan, encoding, window, parts)
     own = blended[:, block.row - window.row :, block.column - window.column :]
-    known = np.isfinite(own).all(axis=0) if encoding.blended else (own != encoding.nodata).any(axis=0)
-    row: dict[str, Any] = {"answered": int(known.sum()), "seams": seams(plan, blended, window).row()}
-    return row | {"sha256": write_array(block_file(folder, place), encoding.stored(own))} if known.any() else row
+    stored = encoding.stored(own)
+    answered = encoding.answered(stored)
+    row: dict[str, Any] = {"answered": int(answered.sum()), "seams": seams(plan, blended, window).row()}
+    return row | {"sha256": write_array(block_file(folder, place), stored)} if answered.any() else row
 
 
 def part_file(folder: Path, place: Place) -> Path:

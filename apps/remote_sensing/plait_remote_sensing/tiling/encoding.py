@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,12 @@ class Encoding:
         classes = function.classes
         if classes and channels != (wanted := len(classes) if blended else 1):
             raise InputError(f"the function answers {channels} bands where its {len(classes)} classes want {wanted}")
-        dtype = function.dtype or ("uint8" if classes else "float32" if blended else answer.dtype.name)
+        nodata = _nodata(function, blended, answer.dtype)
+        dtype = function.dtype or _dtype(classes, nodata, blended, answer.dtype)
         bands = function.bands or (("class",) if classes else tuple(f"B{n}" for n in range(1, channels + 1)))
         if not classes and len(bands) != channels:
             raise InputError(f"the function answers {channels} bands and names {len(bands)}: {', '.join(bands)}")
-        nodata = _nodata(dtype, classes) if function.nodata is None else function.nodata
+        _check(dtype, nodata, classes)
         return cls(dtype, float(nodata), bands, classes, function.scale, blended, channels)
 
     def empty(self, height: int, width: int) -> Answer:
@@ -91,6 +93,10 @@ class Encoding:
         high = limits.max - (self.nodata == limits.max)
         return np.where(np.isnan(counts), self.nodata, counts.clip(low, high)).astype(self.dtype)
 
+    def answered(self, stored: Answer) -> NDArray[np.bool_]:
+        """(H, W) where at least one band of the map has an answer."""
+        return (~np.isnan(stored) if np.isnan(self.nodata) else stored != self._missing).any(axis=0)
+
     @property
     def _missing(self) -> np.generic:
         return np.dtype(self.dtype).type(self.nodata)
@@ -104,10 +110,36 @@ class Encoding:
         return np.stack(decided)
 
 
-def _nodata(dtype: str, classes: Classes | None) -> float:
-    if classes:
-        return 0 if 0 not in classes else 255
-    if np.issubdtype(np.dtype(dtype), np.floating):
+def _nodata(function: TileFunction, blended: bool, answered: np.dtype[Any]) -> float:
+    """What the function says, or else a number that its answers are least likely to need."""
+    if function.nodata is not None:
+        return function.nodata
+    if function.classes:
+        return next(code for code in (0, 255, *range(1, 255), *range(256, 2**16)) if code not in function.classes)
+    kind = np.dtype(function.dtype or ("float32" if blended else answered))
+    if kind.kind == "f":
         return np.nan
-    limits = np.iinfo(dtype)
+    # GDAL keeps nodata as text of a float: of 64 bits, the extremes would be another number in the file.
+    limits = np.iinfo(np.dtype(f"{kind.kind}{min(kind.itemsize, 4)}"))
     return limits.min or limits.max
+
+
+def _dtype(classes: Classes | None, nodata: float, blended: bool, answered: np.dtype[Any]) -> str:
+    if classes:
+        return "uint8" if max(nodata, *classes) <= 255 else "uint16"
+    return "float32" if blended else answered.name
+
+
+def _check(dtype: str, nodata: float, classes: Classes | None) -> None:
+    """Refuse a nodata value or codes that the type cannot hold, and a nodata value that is a class."""
+    if nodata in (classes or ()):
+        raise InputError(f"the function's nodata {nodata:g} is one of its classes: give it another nodata")
+    if np.dtype(dtype).kind == "f":
+        return
+    limits = np.iinfo(dtype)
+    if not abs(nodata) <= 2**53 or nodata != int(nodata):
+        raise InputError(f"nodata {nodata} is no whole number that a file keeps exactly: set nodata on the function")
+    for number in (int(nodata), *(classes or ())):
+        if not limits.min <= number <= limits.max:
+            what = f"code {number} of its classes" if classes and number in classes else f"nodata {number}"
+            raise InputError(f"{what} does not fit in {dtype}: set dtype on the function")

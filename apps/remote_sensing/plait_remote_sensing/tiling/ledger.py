@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Ledger:
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row down."""
         self.rows[row["job"]] = dict(row)
-        with (self.folder / _ROWS).open("ab") as file:
+        with writing(self.folder / _ROWS), (self.folder / _ROWS).open("ab") as file:
             # A line of its own, even after one that was cut short.
             file.write((b"\n" if file.tell() else b"") + json.dumps(row).encode())
 
@@ -68,11 +68,9 @@ def begin(folder: Path, identity: Mapping[str, str], restart: bool) -> None:
     clear(folder, "*.tmp")
     plan = folder / _PLAN
     if not plan.is_file():
-        temporary = plan.with_suffix(".tmp")
-        temporary.write_text(json.dumps(identity, indent=1), encoding="utf-8")
-        temporary.replace(plan)
+        write_whole(plan, lambda target: target.write(json.dumps(identity, indent=1).encode()))
         return
-    known: dict[str, str] = json.loads(plan.read_text(encoding="utf-8"))
+    known = _known(plan)
     changed = [name for name in {**known, **identity} if known.get(name) != identity.get(name)]
     if changed:
         was, now = (_brief(it.get(changed[0])) for it in (known, identity))
@@ -80,6 +78,35 @@ def begin(folder: Path, identity: Mapping[str, str], restart: bool) -> None:
             f"{folder} was begun with another {changed[0]} ({was}, and now {now}): give the command it was begun with, "
             "or --restart to begin anew."
         )
+
+
+@contextmanager
+def writing(file: Path) -> Generator[None]:
+    """Turn what the system says of a write, such as that the disk is full, into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror or error}): make room, and give the same command again."
+        ) from error
+
+
+def write_whole(file: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that it is whole and on the disk, or not there.
+
+    Raises:
+        InputError: where it cannot be written.
+    """
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with writing(file):
+            with temporary.open("wb") as target:
+                write(target)
+                target.flush()
+                os.fsync(target.fileno())
+            temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def clear(folder: Path, *patterns: str) -> None:
@@ -123,8 +150,8 @@ def require_room(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free + held < wanted:
         raise InputError(
-            f"{folder.parent} has {free / 1e9:.1f} GB free where the map and its parts take up to {wanted / 1e9:.1f}: "
-            "make room, or name another --out."
+            f"{folder.parent} has {free / 1e6:,.1f} MB free where the map and its parts take up to "
+            f"{wanted / 1e6:,.1f}: make room, or name another --out."
         )
 
 
@@ -147,6 +174,16 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(row, dict) and "job" in row:
                 yield row
+
+
+def _known(plan: Path) -> dict[str, str]:
+    try:
+        known = json.loads(plan.read_text(encoding="utf-8"))
+    except ValueError:
+        known = None
+    if not isinstance(known, dict):
+        raise InputError(f"{plan} is damaged, so nobody knows what was begun there: give --restart to begin anew.")
+    return known
 
 
 def _brief(value: str | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.raster import Window
 from plait_remote_sensing.reading import read_scene
 from plait_remote_sensing.scene import sensor_of
+from plait_remote_sensing.tiling.answer import computed, require_storable, typed
 from plait_remote_sensing.tiling.encoding import Encoding
 from plait_remote_sensing.tiling.function import Answer, Images, Masks, TileFunction
+from plait_remote_sensing.tiling.ledger import write_whole
 from plait_remote_sensing.tiling.plan import Plan, Source
 from plait_remote_sensing.tiling.tiling import Place, Tiling
 
@@ -56,6 +57,7 @@ def make_part(plan: Plan, function: TileFunction, place: Place, file: Path) -> d
             encoding, answers = found, found.empty(window.height, window.width)
         elif found.text() != encoding.text():
             raise InputError(other_answer(found, encoding))
+        require_storable(answer, _cut(seen, at), encoding, function)
         _lay(encoding, answers, answer, inside, tile)
     row: dict[str, Any] = {"observed": float(seen.mean())}
     if encoding is None or answers is None:
@@ -75,12 +77,7 @@ def other_answer(found: Encoding, expected: Encoding) -> str:
 def write_array(file: Path, values: Answer) -> str:
     """Write an array so that its file is whole or not there; gives back the SHA-256 of the values."""
     values = np.ascontiguousarray(values)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as target:
-        np.save(target, values, allow_pickle=False)
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.replace(file)
+    write_whole(file, lambda target: np.save(target, values, allow_pickle=False))
     return hashlib.sha256(values).hexdigest()
 
 
@@ -137,11 +134,10 @@ def _answer(plan: Plan, function: TileFunction, images: Images, masks: Masks, at
     side = plan.tile + 2 * plan.halo
     seen = Window(at.column * plan.step, at.row * plan.step, side, side)
     # Copies, because a function may change what it is given, and tiles share pixels.
-    answer = np.asarray(
-        function.compute(
-            {name: _cut(image, seen).copy() for name, image in images.items()},
-            {name: _cut(mask, seen).copy() for name, mask in masks.items()},
-        )
+    answer = computed(
+        function.compute,
+        {name: _cut(image, seen).copy() for name, image in images.items()},
+        {name: _cut(mask, seen).copy() for name, mask in masks.items()},
     )
     wanted = (side - 2 * plan.margin) // plan.step
     if answer.ndim != 3 or answer.shape[1:] != (wanted, wanted):
@@ -149,21 +145,7 @@ def _answer(plan: Plan, function: TileFunction, images: Images, masks: Masks, at
             f"the function answers an array of shape {answer.shape} where (C, {wanted}, {wanted}) is wanted"
         )
     crop = (plan.halo - plan.margin) // plan.step
-    return _typed(answer[:, crop : crop + at.height, crop : crop + at.width], function)
-
-
-def _typed(answer: Answer, function: TileFunction) -> Answer:
-    """The answer as float32 or whole numbers; raises `InputError` for any other kind, infinity, and unknown codes."""
-    if answer.dtype.kind not in "fiub":
-        raise InputError(f"the function answers {answer.dtype} where real or whole numbers are wanted")
-    if answer.dtype.kind == "f":
-        answer = answer.astype(np.float32)
-        if np.isinf(answer).any():
-            raise InputError("the function answers infinity: let it answer NaN where it has no answer")
-        return answer
-    if function.classes and (unknown := np.setdiff1d(answer, list(function.classes))).size:
-        raise InputError(f"the function answers code {unknown[0]}, which is not among its classes")
-    return answer.astype(np.uint8) if answer.dtype.kind == "b" else answer
+    return typed(answer[:, crop : crop + at.height, crop : crop + at.width], function)
 
 
 def _lay(encoding: Encoding, answers: Answer, answer: Answer, inside: Tiling, tile: Place) -> None:
@@ -171,7 +153,8 @@ def _lay(encoding: Encoding, answers: Answer, answer: Answer, inside: Tiling, ti
     at = inside.window(tile)
     there = answers[:, at.row : at.bottom, at.column : at.right]
     if not encoding.blended:
-        there[...] = answer
+        # What was not observed may be any number, and is nodata in the end.
+        there[...] = answer.astype(there.dtype)
         return
     inside.fade(answer, tile)
     there += answer

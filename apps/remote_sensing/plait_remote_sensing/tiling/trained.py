@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from plait_remote_sensing.radar.speckle import filtered_db
 from plait_remote_sensing.scene import sensor_of
 from plait_remote_sensing.tiling.function import Answer, Classes, Images, Masks, TileFunction
 from plait_remote_sensing.tiling.linear import Linear
+from plait_remote_sensing.tiling.plan import Source
 
 BATCH = 256
 """Patches a forward pass."""
@@ -44,6 +45,8 @@ class TrainedRun:
         weights: the SHA-256 of the run's weights.
         labels: what the probe was fitted to.
         speckle: the filter of SAR patches that it was trained with, and its looks.
+        bands: modality to the bands that it was trained on, in order; without those that it does not know.
+        channels: modality to the number of its bands, where its encoder says so.
     """
 
     folder: str
@@ -56,6 +59,8 @@ class TrainedRun:
     weights: str = ""
     labels: str = ""
     speckle: tuple[str, float] | None = None
+    bands: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    channels: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
     def load(self) -> TileFunction:
         """Read the model; it computes on the GPU where there is one."""
@@ -151,52 +156,95 @@ def fused(step: Step, modalities: Sequence[str]) -> NDArray[np.float32]:
 
 def trained_run(
     folder: Path,
-    bands: Mapping[str, Sequence[str]],
+    scene: Sequence[str],
     step: int | None = None,
     dtype: Literal["float32", "int8"] = "float32",
     pairs: Path | None = None,
 ) -> TrainedRun:
-    """Read what a run was trained on, and check that the scene suits it.
+    """Read what a run was trained on.
 
     Args:
         folder: the run folder.
-        bands: modality to the bands of the scene that the run will see.
-        step: the side of a patch; where ``None``, that of the pair table, or what the run folder knows.
+        scene: the modalities that there are.
+        step: the side of a patch; where ``None``, what the run folder knows, or that of the pair table.
         dtype: of embeddings.
         pairs: a pair table of such patches.
 
     Raises:
-        InputError: for a run that knows none of the modalities or takes another number of bands, and where nobody
-            says how large a patch is.
+        InputError: for a run that knows none of the modalities, and where nobody says how large a patch is.
     """
     domain = load_app("remote-sensing")
     model, recipe, info = read_run(folder, domain)
-    modalities = tuple(name for name in model.encoders if name in bands)
+    modalities = tuple(name for name in model.encoders if name in scene)
     if not modalities:
         raise InputError(
-            f"{folder} knows {', '.join(model.encoders)} and the scene has {', '.join(bands)}: name another run."
+            f"{folder} knows {', '.join(model.encoders)} and the scene has {', '.join(scene)}: name another run."
         )
-    for name in modalities:
-        _check_bands(model, name, bands[name], folder)
     loader: Any = domain.loader(**recipe.data)
     step = _patch_side(info, folder, pairs) if step is None else step
     speckle = (loader.speckle_filter, loader.looks) if loader.speckle_filter else None
+    told = {name: _bands_of(name, loader, info) for name in modalities}
     return TrainedRun(
-        str(folder.resolve()), step, loader.context, modalities, dtype, weights=info.sha256, speckle=speckle
+        str(folder.resolve()),
+        step,
+        loader.context,
+        modalities,
+        dtype,
+        weights=info.sha256,
+        speckle=speckle,
+        bands={name: bands for name, bands in told.items() if bands},
+        channels={name: getattr(model.encoder(name), "in_channels", None) for name in modalities},
     )
 
 
-def _check_bands(model: Model, name: str, has: Sequence[str], folder: Path) -> None:
-    wanted = getattr(model.encoder(name), "in_channels", None)
-    if wanted is not None and wanted != len(has):
+def suited(run: TrainedRun, sources: Mapping[str, Source]) -> dict[str, Source]:
+    """The sources with the bands that a run was trained on, in its order, whatever theirs is.
+
+    Raises:
+        InputError: where a scene lacks one of them, where the user asks for others, and, of a run that does not know
+            the names of its bands, where their number is another.
+    """
+    return {name: _suited(run, name, it) if name in run.modalities else it for name, it in sources.items()}
+
+
+def _suited(run: TrainedRun, name: str, source: Source) -> Source:
+    wanted, flag, has = run.bands.get(name), f"--{sensor_of(name)}-bands", source.seen
+    if wanted is None:
+        channels = run.channels.get(name)
+        if channels is not None and channels != len(has):
+            raise InputError(
+                f"{run.folder} takes {channels} bands of {name}, and the scene has {len(has)} ({', '.join(has)}): "
+                f"choose those it was trained on with {flag}."
+            )
+        return source
+    if source.bands is not None and source.bands != wanted:
         raise InputError(
-            f"{folder} takes {wanted} bands of {name}, and the scene has {len(has)} ({', '.join(has)}): "
-            f"choose those it was trained on with --{sensor_of(name)}-bands."
+            f"{run.folder} was trained on the {name} bands {','.join(wanted)}, and {flag} asks for "
+            f"{','.join(source.bands)}: leave {flag} out."
         )
+    absent = [band for band in wanted if band not in source.scene.bands]
+    if absent:
+        raise InputError(
+            f"{run.folder} was trained on the {name} bands {','.join(wanted)}, and {source.scene.paths[0]} has no "
+            f"{', '.join(absent)} (it has {', '.join(source.scene.bands)}): name its bands so with 'rio edit-info --bidx "
+            "1 --description B02', or give a scene that has them."
+        )
+    return replace(source, bands=wanted)
+
+
+def _bands_of(name: str, loader: Any, info: RunInfo) -> tuple[str, ...]:
+    """The bands that a run was trained on: those of its recipe, else of its table; empty where neither knows."""
+    chosen = getattr(loader, f"{sensor_of(name)}_bands")
+    return tuple(chosen or filter(None, str(info.common.get(f"{name}_bands", "")).split(",")))
 
 
 def _patch_side(info: RunInfo, folder: Path, pairs: Path | None) -> int:
-    """The side of a patch: that of the table's windows, or the option that the training table was ingested with."""
+    """The side of a patch: what all rows of the training table had, else that of the windows of this table.
+
+    A run of before this was kept may know the option that its table was ingested with.
+    """
+    if isinstance(side := info.common.get("side"), int):
+        return side
     if pairs is not None:
         from plait.pairs.table import PairTable
         from plait_remote_sensing.raster import Window

@@ -17,8 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -48,8 +46,7 @@ type Array = NDArray[Any]
 
 BANDS, ZONE, NEXT_ZONE, CORNER, BATCH, EPOCH = 12, 32632, 32633, (690_000.0, 5_300_000.0), 32, 128
 OPTICAL, SAR, ORIGINAL = "optical.tif", "sar.tif", "original.npy"
-STREAM, SPARSE, ONE_BY_ONE = "plait PatchStream", "plait PatchStream, 16 of 128", "plait random_patches"
-RANDOM = "torchgeo RandomPatchSampler"
+STREAM, ONE_BY_ONE, RANDOM = "plait PatchStream", "plait random_patches", "torchgeo RandomPatchSampler"
 
 
 class Given(NamedTuple):
@@ -59,12 +56,8 @@ class Given(NamedTuple):
     corner: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Mixing:
-    """How a stream draws: patches from a superblock, and how many it holds to choose the next from."""
-
-    per_block: int
-    buffer: int
+type Read = Iterator[tuple[list[Array], tuple[float, float]]]
+"""What a reader gives: the modalities of each patch, and where it begins."""
 
 
 class Measured(NamedTuple):
@@ -89,10 +82,10 @@ def main() -> None:
             os.environ["GDAL_CACHEMAX"] = str(max(1, 64 * size**2 // 4096**2))  # a sixth of the decoded scene
             alone(write_scenes, folder, size)
             for names in (("optical",), ("sar", "optical")):
-                readers = [STREAM, SPARSE, ONE_BY_ONE] + ([RANDOM] if library("torchgeo") else [])
+                readers = [STREAM, ONE_BY_ONE] + ([RANDOM] if library("torchgeo") else [])
                 lines += compared(folder, size, names, readers, chosen.rounds)
-        mixings = [Mixing(32, buffer) for buffer in (0, 64, 128, 256, 512)] + [Mixing(16, 128), Mixing(16, 256)]
-        lines += [mixed(Path(name), mixing) for mixing in mixings]
+        mixings = [*((32, buffer) for buffer in (0, 64, 128, 256, 512)), (16, 128), (16, 256)]
+        lines += [mixed(Path(name), *mixing) for mixing in mixings]
     report(lines)
 
 
@@ -116,7 +109,7 @@ def compared(folder: Path, size: int, names: tuple[str, ...], readers: list[str]
     return lines
 
 
-def mixed(folder: Path, mixing: Mixing) -> dict[str, Cell]:
+def mixed(folder: Path, per_block: int, buffer: int) -> dict[str, Cell]:
     """How well a stream mixes a whole Sentinel-2 tile, of more superblocks than a buffer holds; nothing is read."""
     size, side = 10_980, 256
     form: dict[str, Any] = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512, "sparse_ok": True}
@@ -124,7 +117,7 @@ def mixed(folder: Path, mixing: Mixing) -> dict[str, Cell]:
     rasterio.open(folder / OPTICAL, "w", count=1, dtype="uint8", **here, **form).close()
     frame = Frame.of(place(folder, size, ("optical",)), side, observed=0)
     draw = Draw(batch_size=BATCH, steps=1)
-    stream = PatchStream([frame], Loader(), ("optical",), draw, **asdict(mixing))
+    stream = PatchStream([frame], Loader(), ("optical",), draw, per_block=per_block, buffer=buffer)
     field = smooth(size // 20, 17, np.random.default_rng(0))
     found: list[ShuffleQuality] = []
     for epoch in range(5):
@@ -134,7 +127,7 @@ def mixed(folder: Path, mixing: Mixing) -> dict[str, Cell]:
         found.append(shuffle_quality(windows, blocks, values, BATCH))
     mean = ShuffleQuality(*np.mean(found, axis=0).tolist())
     line: dict[str, Cell] = {"task": f"mixing of {size} x {size}, batches of {BATCH}"}
-    line["reader"] = f"plait PatchStream, {mixing.per_block} of {mixing.buffer}"
+    line["reader"] = f"plait PatchStream, {per_block} of {buffer}"
     return emit(line | {f"mixed_{name}": value for name, value in mean._asdict().items()})
 
 
@@ -151,19 +144,19 @@ def measured(reader: str, folder: Path, size: int, names: tuple[str, ...]) -> Me
     squares = [window.row // (size // 4) * 4 + window.column // (size // 4) for window in windows]
     values = np.asarray([one.pixels[-BANDS:].mean() for one in physical])
     quality = shuffle_quality(windows, squares, values, BATCH)
-    speeds = [len(patches) / spent for patches, spent in (second, first)]
-    return Measured(*speeds, wrong, sar_error, quality.distance, quality.design_effect, peak)
+    speed, at_first = (len(patches) / spent for patches, spent in (second, first))
+    return Measured(speed, at_first, wrong, sar_error, quality.distance, quality.design_effect, peak)
 
 
-def taken(patches: Iterator[Given], margin: int) -> tuple[list[Given], float]:
+def taken(patches: Read, margin: int) -> tuple[list[Given], float]:
     """What a reader gives, without margins, and the seconds that it took."""
     given: list[Given] = []
     spent = -time.process_time()
-    for patch in patches:
+    for modalities, corner in patches:
         spent += time.process_time()
         # The centre of a patch is enough to judge it; all of them would not fit a small memory.
-        inner = patch.pixels[:, margin:-margin, margin:-margin].copy()
-        given.append(Given(inner, (patch.corner[0] + margin, patch.corner[1] + margin)))
+        inner = np.concatenate([values[:, margin:-margin, margin:-margin] for values in modalities])
+        given.append(Given(inner, (corner[0] + margin, corner[1] + margin)))
         spent -= time.process_time()
     return given, spent + time.process_time()
 
@@ -230,26 +223,25 @@ def place(folder: Path, size: int, names: tuple[str, ...]) -> Place:
     return Place("scene", folder, {name: scenes[name] for name in names}, OPTICAL, Window(0, 0, size, size))
 
 
-def one_by_one(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Iterator[Given]:
+def one_by_one(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Read:
     frame = Frame.of(place(folder, size, names), size // 16, observed=0)
     load = Loader(context=0)
     drawn = random_patches([frame], EPOCH, epoch=epoch)
-    return (joined(load(frame.place.row(patch.window), folder, names), names, patch) for patch in drawn)
+    return (parts(load(frame.place.row(patch.window), folder, names), names, patch) for patch in drawn)
 
 
-def streamed(mixing: Mixing | None, folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Iterator[Given]:
+def streamed(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Read:
     frame, draw = Frame.of(place(folder, size, names), size // 16, observed=0), Draw(batch_size=BATCH, steps=1)
-    stream = PatchStream([frame], Loader(context=0), names, draw, block=size // 4, **(asdict(mixing) if mixing else {}))
+    stream = PatchStream([frame], Loader(context=0), names, draw, block=size // 4)
     items = stream.items(skip=sum(len(stream.patches(before)) for before in range(epoch)))
-    return (joined(item.sample, names, patch) for patch, item in zip(stream.patches(epoch), items, strict=False))
+    return (parts(item.sample, names, patch) for patch, item in zip(stream.patches(epoch), items, strict=False))
 
 
-def joined(sample: dict[str, Any], names: tuple[str, ...], patch: Patch) -> Given:
-    pixels = sample["optical"] if names == ("optical",) else torch.cat([sample[name] for name in names])
-    return Given(pixels.numpy(), (patch.window.column, patch.window.row))
+def parts(sample: dict[str, Any], names: tuple[str, ...], patch: Patch) -> tuple[list[Array], tuple[int, int]]:
+    return [sample[name].numpy() for name in names], (patch.window.column, patch.window.row)
 
 
-def by_torchgeo(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Iterator[Given]:
+def by_torchgeo(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> Read:
     datasets, samplers = library("torchgeo.datasets"), library("torchgeo.samplers")
     assert datasets and samplers  # noqa: PT018
     optical = datasets.RasterDataset(folder / OPTICAL)
@@ -259,15 +251,14 @@ def by_torchgeo(folder: Path, size: int, names: tuple[str, ...], epoch: int) -> 
     return (of_torchgeo(dataset[query]["image"].numpy(), query) for query in queries)
 
 
-def of_torchgeo(pixels: Array, query: tuple[slice, ...]) -> Given:
+def of_torchgeo(pixels: Array, query: tuple[slice, ...]) -> tuple[list[Array], tuple[float, float]]:
     """The optical bands come first there; ours come last."""
     corner = (query[0].start - CORNER[0]) / 10.0, (CORNER[1] - query[1].stop) / 10.0
-    return Given(np.concatenate([pixels[BANDS:], pixels[:BANDS]]), corner)
+    return [pixels[BANDS:], pixels[:BANDS]], corner
 
 
-READERS: dict[str, Callable[[Path, int, tuple[str, ...], int], Iterator[Given]]] = {
-    STREAM: partial(streamed, None),
-    SPARSE: partial(streamed, Mixing(16, 128)),
+READERS: dict[str, Callable[[Path, int, tuple[str, ...], int], Read]] = {
+    STREAM: streamed,
     ONE_BY_ONE: one_by_one,
     RANDOM: by_torchgeo,
 }

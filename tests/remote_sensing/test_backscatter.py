@@ -18,6 +18,7 @@ from plait_remote_sensing.backscatter import (
     convert_backscatter,
     db_to_amplitude,
     db_to_power,
+    linear_power,
     power_to_db,
     scaled,
     unscaled,
@@ -59,6 +60,18 @@ def test_no_unit_ever_gives_an_infinity(unit: str) -> None:
 def test_power_and_amplitude_below_zero_are_not_observed() -> None:
     for unit in ("power", "amplitude"):
         assert np.isnan(backscatter_db(stored(-0.1), unit)).all()
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -32768.0, -999.0, -99.0, -3.4028235e38, 9999.0, 1e20])
+def test_decibels_that_nothing_has_are_not_observed(fill: float) -> None:
+    np.testing.assert_array_equal(backscatter_db(stored(fill, -55.0, 45.0), "db"), stored(np.nan, -55.0, 45.0))
+
+
+def test_power_to_average_keeps_what_noise_left_below_zero_and_no_fill() -> None:
+    found = linear_power(stored(-9999.0, -0.001, 0.0, 0.1, np.nan), "power")
+    np.testing.assert_array_equal(found, stored(np.nan, -0.001, np.nan, 0.1, np.nan))
+    np.testing.assert_allclose(linear_power(stored(-9999.0, -10.0), "db"), stored(np.nan, 0.1), rtol=1e-6)
+    np.testing.assert_allclose(linear_power(stored(0.1, 0.0), "amplitude"), stored(0.01, np.nan), rtol=1e-6)
 
 
 def test_white_borders_of_a_grey_picture_are_not_observed() -> None:

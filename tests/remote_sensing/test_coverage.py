@@ -33,6 +33,14 @@ def test_the_share_of_each_window_is_that_of_its_observed_pixels(tmp_path: Path)
     assert shares_of(SAR, tmp_path, windows, grid).tolist() == [0.25, 1.0, 0.5]
 
 
+def test_a_gap_that_someone_filled_with_a_number_was_not_observed(tmp_path: Path) -> None:
+    values = np.full((2, 64, 64), -10.0, np.float32)
+    values[:, :, :32] = -9999.0
+    write(tmp_path / "s.tif", values, **PLACE)
+    grid = grid_of(tmp_path / "s.tif")
+    assert shares_of(SAR, tmp_path, [Window(0, 0, 32, 32), Window(32, 0, 32, 32)], grid).tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("zone", [32, 33])
 def test_a_raster_on_another_grid_is_looked_up_where_it_lies(tmp_path: Path, zone: int) -> None:
     write_optical(tmp_path / "o.tif")

@@ -51,7 +51,9 @@ def test_what_tells_no_sensor_is_refused_unless_the_user_says_it(tmp_path: Path)
     path = write(tmp_path / "x.tif", np.random.default_rng(0).normal(-12, 3, (1, 32, 32)).astype(np.float32))
     with pytest.raises(InputError, match="does not tell whether it is SAR or optical: put it into a folder named sar"):
         describe(path, tmp_path)
-    assert describe(path, tmp_path, "sar").unit == "db"
+    with pytest.raises(InputError, match=r"they fit db and 10 log10 of amplitude.*sar_unit="):
+        describe(path, tmp_path, "sar")
+    assert describe(path, tmp_path, "sar", "db").unit == "db"
 
 
 def test_the_user_decides_the_unit_and_the_offset(tmp_path: Path) -> None:

@@ -112,6 +112,33 @@ class TestAroundTheWorld:
         check(path, Grid(other, Affine(500, 0, -5_000, 0, -500, 5_000), 20, 20), tolerance=0.02)
 
 
+class TestRastersOfTheWholeEarth:
+    """A raster of ones in degrees, on polar grids: any NaN is a part of the window that the warp did not read for."""
+
+    def ones(self, tmp_path: Path, write_raster: Write, left: float, top: float) -> Path:
+        transform = Affine(0.2, 0, left, 0, -0.005, top)
+        return write_raster(
+            tmp_path / "a.tif", np.ones((1, 1000, 1800), np.float32), crs="EPSG:4326", transform=transform
+        )
+
+    @pytest.mark.parametrize("left", [-180.0, 0.0])
+    @pytest.mark.parametrize(("crs", "top"), [("EPSG:3413", 90.0), ("EPSG:3031", -85.0)])
+    @pytest.mark.parametrize("pole", [(48, 48), (53, 61), (3, 80), (100, 50), (-3, 50)])
+    def test_there_is_no_hole_at_the_pole(
+        self, crs: str, top: float, left: float, pole: tuple[int, int], tmp_path: Path, write_raster: Write
+    ) -> None:
+        path = self.ones(tmp_path, write_raster, left, top)
+        transform = Affine(3000, 0, -3000 * pole[0], 0, -3000, 3000 * pole[1])
+        found = read_window(path, Window(0, 0, 96, 96), Grid(CRS.from_string(crs), transform, 96, 96))
+        np.testing.assert_allclose(found, 1.0, atol=1e-5)
+
+    def test_there_is_no_stripe_where_longitudes_begin_again(self, tmp_path: Path, write_raster: Write) -> None:
+        path = self.ones(tmp_path, write_raster, -180.0, 90.0)
+        polar = CRS.from_string("+proj=stere +lat_0=90 +lon_0=177.3 +datum=WGS84")
+        grid = Grid(polar, Affine(1000, 0, -200_000, 0, -1000, -120_000), 400, 120)
+        np.testing.assert_allclose(read_window(path, grid.extent, grid), 1.0, atol=1e-5)
+
+
 class TestResampling:
     @pytest.fixture
     def quarters(self, tmp_path: Path, write_raster: Write) -> tuple[Path, Grid]:

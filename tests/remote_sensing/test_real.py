@@ -245,7 +245,7 @@ class TestOmbria:
     def test_counts_and_splits(self, rows_of: Any) -> None:
         rows, told = rows_of("ombria")
         assert Counter({row["group"]: row["split"] for row in rows}.values()) == {"train": 45, "gap": 3, "val": 15}
-        assert not told
+        assert len(told) == 8, "eight optical tiles are black by half"
         assert sum(row["sar"] is None for row in rows) + sum(row["optical"] is None for row in rows) < 20
 
     def test_a_third_of_the_ground_is_flooded(self, rows_of: Any) -> None:
@@ -255,7 +255,7 @@ class TestOmbria:
 
     def test_a_tile_before_and_after_has_the_label_of_the_moment_after(self, rows_of: Any) -> None:
         rows, told = rows_of("ombria-change")
-        assert not told
+        assert len(told) == 8, "eight optical tiles are black by half"
         assert len(rows) == 63 * 16 - 8
         after = {row["id"].removesuffix("/after"): row for row in rows_of("ombria")[0] if row["moment"] == "after"}
         same = [row for row in rows if row["id"] in after]

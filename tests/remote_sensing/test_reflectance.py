@@ -50,6 +50,13 @@ def test_sand_without_a_dark_band_is_refused_rather_than_guessed() -> None:
         stored_offset(scene(1100, 1300, 2200, 2900, 3500, 4000), {}, "dune.tif")
 
 
+@pytest.mark.parametrize("bands", [3, 4])
+def test_sand_in_a_few_visible_bands_is_not_taken_for_a_pedestal(bands: int) -> None:
+    with pytest.raises(InputError, match="too bright to tell"):
+        stored_offset(scene(1110, 1560, 2000, 2440)[:bands], {}, "dune.tif")
+    assert stored_offset(scene(1130, 1320, 1190, 2600)[:bands], {}, "grass.tif").value == 1000.0
+
+
 def test_thick_cloud_is_refused_rather_than_guessed() -> None:
     with pytest.raises(InputError, match="too bright to tell"):
         stored_offset(scene(5000, 5200, 5500, 6000, 3000, 2500), {}, "cloud.tif")
@@ -122,14 +129,18 @@ def test_mixed_offsets_in_one_scene_are_refused() -> None:
         stored_offset(scene(20, 30), {"RADIO_ADD_OFFSET_0": "-1000", "RADIO_ADD_OFFSET_1": "0"}, "a.tif")
 
 
-def test_an_offset_that_is_no_number_is_refused() -> None:
-    with pytest.raises(InputError, match=r"a\.tif: its tag BOA_ADD_OFFSET is 'yes' and no number"):
-        stored_offset(scene(20, 30), {"BOA_ADD_OFFSET": "yes"}, "a.tif")
+@pytest.mark.parametrize("text", ["yes", "nan", "-inf", "-1000, nan"])
+def test_an_offset_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=rf"a\.tif: its tag BOA_ADD_OFFSET is '{text}' and no number"):
+        stored_offset(scene(20, 30), {"BOA_ADD_OFFSET": text}, "a.tif")
 
 
 @pytest.mark.parametrize(
     ("baseline", "value"),
-    [("04.00", 1000.0), ("0511", 1000.0), ("03.01", 0.0), ("02.14", 0.0), ("99.99", None), ("", None), ("new", None)],
+    [
+        *(("04.00", 1000.0), ("0511", 1000.0), ("05.09", 1000.0), ("5.09", 1000.0), ("N0509", 1000.0)),
+        *(("03.01", 0.0), ("02.14", 0.0), ("2.14", 0.0), ("99.99", None), ("", None), ("new", None), ("1.2.3", None)),
+    ],
 )
 def test_baselines_from_4_on_add_1000(baseline: str, value: float | None) -> None:
     found = offset_of_baseline(baseline)

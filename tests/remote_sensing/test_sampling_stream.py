@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,12 @@ def ids(batches: Iterable[list[Item]]) -> list[list[str]]:
     return [[item.id for item in batch] for batch in batches]
 
 
+@dataclass(frozen=True)
 class Counting(Loader):
     """A loader that remembers which windows it was asked for."""
 
-    def __init__(self) -> None:
-        super().__init__(context=0)
-        object.__setattr__(self, "windows", list[str]())
+    context: int = 0
+    windows: list[str] = field(default_factory=list[str])
 
     def load(self, row: Row, root: Path, names: Iterable[str] | None, fetch: Fetch) -> Any:
         self.windows.append(row["window"])
@@ -271,7 +272,6 @@ def test_more_waiting_patches_mix_better_and_independent_draws_measure_as_such(p
         return np.mean([(each.distance, each.design_effect, each.superblocks) for each in found], axis=0).tolist()
 
     none, some, all_of_it = measured(0), measured(48), measured(10_000)
-    print(none, some, all_of_it)
     assert none[0] < 0.5 < some[0] < 0.95 < all_of_it[0] < 1.1  # superblocks are strata: better than independent
     assert none[1] > 4 > some[1] > 1.2 > all_of_it[1] > 0.2
     assert none[2] < 2 < some[2] < all_of_it[2]

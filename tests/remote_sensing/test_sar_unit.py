@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from plait.errors import InputError
 from plait_remote_sensing.backscatter import UNITS
-from plait_remote_sensing.products.sar_unit import decide_unit, polarisation_of
+from plait_remote_sensing.products.sar_unit import decide_unit, polarisation_of, require_plausible
 from plait_remote_sensing.raster import grid_of, read_window
 
 PAIR = ("VV", "VH")
@@ -102,6 +102,50 @@ def test_what_values_cannot_tell_is_refused_with_the_mend(
 def test_metadata_that_the_values_contradict_are_refused(said: str, stored: str) -> None:
     with pytest.raises(InputError, match=rf"metadata say UNITS '{said}', but its values are least"):
         decided(STORED[stored], UNITS=said)
+
+
+@pytest.mark.parametrize("names", [PAIR, (None, None), ("VV",), ("VH",), (None,)])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        power(0, (-2.0, -8.5)),  # of a dense city, as amplitude that of land
+        2 * STORED["db"],
+        STORED["db"] / 2,
+        power(0, (-22.0, -28.0)) / power(0, (-22.0, -28.0)).max(),
+        np.clip((10 * np.log10(power(0, (-28.0, -30.0))) + 25) / 30, 0, 1),
+    ],
+    ids=["power of a city", "20 log10 of power", "10 log10 of amplitude", "power over its greatest", "calm, scaled"],
+)
+def test_what_looks_like_another_unit_is_never_taken_for_it(stored: np.ndarray, names: tuple[str | None, ...]) -> None:
+    given = stored[1:] if names == ("VH",) else stored[: len(names)]
+    try:
+        found = decided(given / given.max() if stored.max() == 1 else given, names)
+    except InputError:
+        return
+    assert (found, stored.max() > 1) == ("power", True), "the city"
+
+
+def test_decibels_of_one_band_may_be_something_else_and_of_two_are_told() -> None:
+    with pytest.raises(InputError, match="they fit db and 20 log10 of power"):
+        decided(STORED["db"][:1], ("VV",))
+    assert decided(STORED["db"]) == decided(STORED["db"][::-1], ("VH", "VV")) == "db"
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -32768.0, -999.0, -3.4028235e38])
+def test_a_number_that_fills_gaps_plays_no_part(fill: float) -> None:
+    holes = STORED["db"].copy()
+    holes[:, :3000] = fill
+    assert decided(holes) == decided(holes, UNITS="dB") == "db"
+
+
+@pytest.mark.parametrize(
+    ("unit", "stored"), [("amplitude", np.sqrt(LAND) * 10_000), ("power", LAND * 1e6), ("db", -STORED["db"] + 30)]
+)
+def test_numbers_that_nobody_calibrated_are_of_no_unit_whoever_says_it(unit: str, stored: np.ndarray) -> None:
+    with pytest.raises(InputError, match=rf"in {unit}, half of its pixels would be above \d+ dB.*not calibrated"):
+        require_plausible(unit, stored, "a.tif")
+    with pytest.raises(InputError):
+        decided(stored, UNITS=unit)
 
 
 def test_metadata_that_contradict_each_other_are_refused() -> None:

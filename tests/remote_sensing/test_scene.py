@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from rasterio.crs import CRS
+from rasterio.transform import Affine
 
 from plait.errors import InputError
 from plait_remote_sensing.load import Loader, modalities_of
-from plait_remote_sensing.raster import Window, grid_of
+from plait_remote_sensing.raster import Grid, Window, grid_of
 from plait_remote_sensing.reading import read_clear, read_scene
 from plait_remote_sensing.scene import Scene, scene_columns, scene_of, sensor_of
 
@@ -68,6 +70,64 @@ def test_radar_is_decibels_with_gaps_as_nan(tmp_path: Path, write_raster: Write)
     np.testing.assert_allclose(found[0], [[-10.0, np.nan], [np.nan, 10.0]], atol=1e-5)
 
 
+SPECKLED = (0.1 * np.random.default_rng(0).gamma(1.0, 1.0, (1, 120, 120))).astype(np.float32)
+STORED = {
+    "power": SPECKLED,
+    "amplitude": np.sqrt(SPECKLED),
+    "db": 10 * np.log10(SPECKLED),
+    "dn": 10 ** ((10 * np.log10(SPECKLED) + 83) / 20),
+    "scaled": (10 * np.log10(SPECKLED) + 25) / 30,
+}
+
+
+class TestAveragesOfRadar:
+    def read(self, tmp_path: Path, write_raster: Write, unit: str, stored: np.ndarray, resampling: str) -> np.ndarray:
+        """The raster on pixels of six times the size."""
+        write_raster(tmp_path / "s1.tif", stored.astype(np.float32))
+        grid = Grid(CRS.from_epsg(32633), Affine(60, 0, 500_000, 0, -60, 5_000_000), 20, 20)
+        return read_scene(Scene("sar", ("s1.tif",), ("VV",), unit), tmp_path, grid.extent, grid, resampling)[0]
+
+    @pytest.mark.parametrize("resampling", ["bilinear", "average", "cubic"])
+    @pytest.mark.parametrize("unit", sorted(STORED))
+    def test_they_are_of_power_however_it_is_stored(
+        self, unit: str, resampling: str, tmp_path: Path, write_raster: Write
+    ) -> None:
+        found = self.read(tmp_path, write_raster, unit, STORED[unit], resampling)
+        assert 10 * np.log10((10 ** (found / 10)).mean()) == pytest.approx(-10.0, abs=0.2), "not -12.5"
+        expected = self.read(tmp_path, write_raster, "power", SPECKLED, resampling)
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+        if resampling == "average":
+            boxes = 10 * np.log10(SPECKLED.reshape(20, 6, 20, 6).mean(axis=(1, 3)))
+            np.testing.assert_allclose(found, boxes, atol=1e-3)
+
+    def test_the_nearest_pixel_is_what_is_stored(self, tmp_path: Path, write_raster: Write) -> None:
+        found = self.read(tmp_path, write_raster, "db", STORED["db"], "nearest")
+        assert np.isin(found, STORED["db"]).all()
+
+    def test_pixels_that_are_on_the_grid_are_what_is_stored(self, tmp_path: Path, write_raster: Write) -> None:
+        grid = grid_of(write_raster(tmp_path / "s1.tif", STORED["db"]))
+        found = read_scene(Scene("sar", ("s1.tif",), ("VV",), "db"), tmp_path, grid.extent, grid)
+        np.testing.assert_array_equal(found, STORED["db"])
+
+    @pytest.mark.parametrize("unit", ["db", "power"])
+    @pytest.mark.parametrize("resampling", ["bilinear", "average", "cubic", "nearest"])
+    def test_a_number_that_fills_gaps_does_not_reach_its_neighbours(
+        self, unit: str, resampling: str, tmp_path: Path, write_raster: Write
+    ) -> None:
+        stored = np.full((1, 120, 120), {"db": -10.0, "power": 0.1}[unit])
+        stored[:, :30, :33] = -9999.0
+        found = self.read(tmp_path, write_raster, unit, stored, resampling)
+        assert np.isnan(found[:4, :4]).all()
+        np.testing.assert_allclose(found[np.isfinite(found)], -10.0, atol=1e-4)
+
+    def test_beside_a_bright_target_it_is_dark_and_not_missing(self, tmp_path: Path, write_raster: Write) -> None:
+        stored = np.full((1, 120, 120), -20.0)
+        stored[0, 60:66, 60:66] = 25.0
+        found = self.read(tmp_path, write_raster, "db", stored, "cubic")
+        assert np.isfinite(found).all()
+        assert found.min() == pytest.approx(-40.0, abs=1e-4)
+
+
 def test_another_number_of_bands_is_said(tmp_path: Path, write_raster: Write) -> None:
     write_raster(tmp_path / "s1.tif", np.ones((3, 2, 2), np.float32))
     grid = grid_of(tmp_path / "s1.tif")
@@ -89,8 +149,6 @@ class TestClouds:
         write_raster(tmp_path / "b02.tif", np.full((1, 40, 40), 6000, np.uint16))
         codes = np.full((1, 20, 20), 4, np.uint8)
         codes[0, 0, 0] = 9
-        from rasterio.transform import Affine
-
         write_raster(tmp_path / "scl.tif", codes, transform=Affine(20, 0, 500_000, 0, -20, 5_000_000))
         return Scene("optical", ("b02.tif",), ("B02",), "dn", offset=1000.0, scl="scl.tif")
 

@@ -96,6 +96,29 @@ class TestCorrectedProducts:
             describe_sentinel1(path, tmp_path)
         assert describe_sentinel1(path, tmp_path, unit="power").unit == "power"
 
+    @pytest.mark.parametrize("tags", [{}, {"UNITS": "dB"}])
+    def test_decibels_that_are_none_are_told_and_not_read(
+        self, tags: dict[str, str], tmp_path: Path, write_raster: Write
+    ) -> None:
+        both = 10 * np.log10(np.concatenate([backscatter_power(-11), backscatter_power(-18)]))
+        both[:, :20] = -9999.0
+        path = write_raster(tmp_path / "a.tif", both, tags=tags)
+        scene = describe_sentinel1(path, tmp_path)
+        assert scene.unit == "db"
+        assert "no decibels (such as -9999) and count as not observed" in scene.notes[-1]
+        found = read_scene(scene, tmp_path, Window(0, 0, 90, 80), grid_of(path))
+        assert np.isnan(found[:, :20]).all()
+        assert np.isfinite(found[:, 20:]).all()
+
+    def test_numbers_that_nobody_calibrated_are_refused_whoever_says_the_unit(
+        self, tmp_path: Path, write_raster: Write
+    ) -> None:
+        numbers = (np.sqrt(backscatter_power(-11)) * 10_000).astype(np.uint16)
+        path = write_raster(tmp_path / "s1_vv.tif", numbers, tags={"UNITS": "amplitude"})
+        for unit in (None, "amplitude"):
+            with pytest.raises(InputError, match=r"s1_vv\.tif: in amplitude, half of its pixels would be above \d+ dB"):
+                describe_sentinel1(path, tmp_path, unit)
+
     def test_two_products_in_one_folder_are_refused(self, tmp_path: Path, write_raster: Write) -> None:
         for name in ("one_VV", "two_VV"):
             write_raster(tmp_path / f"{name}.tif", backscatter_power(-11))

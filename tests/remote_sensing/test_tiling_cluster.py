@@ -43,3 +43,14 @@ def test_an_address_where_no_scheduler_answers_is_a_sentence(
     scene = write_raster(tmp_path / "scene.tif", numbers(40, 40))
     with pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 .*dask scheduler"):
         run_map(named(scene, functions, "slow"), tmp_path / "map.tif", cluster("tcp://127.0.0.1:9"))
+
+
+def test_a_scheduler_without_workers_is_said_before_the_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    from distributed import LocalCluster
+
+    nobody: Any = LocalCluster(n_workers=0, dashboard_address=":0", host="127.0.0.1")
+    jobs: list[str] = []
+    with nobody as started:
+        address = started.scheduler_address
+        assert list(cluster(address)(dict, jobs)) == []
+    assert f"{address} has no worker yet, so the map waits: start some with" in capsys.readouterr().err

@@ -116,10 +116,10 @@ def test_a_map_ended_at_any_file_goes_on(tmp_path: Path, scene: Path, monkeypatc
         assert out.read_bytes() == wanted
         if complete:
             break
-        moment += 23
+        moment += 41
         run_map(plan_with(scene, mean), out, ALONE, restart=True)
-        out.unlink()
-        (folder_of(out) / "plan.json").unlink()
+        for made in (out, out.with_suffix(".json"), out.with_suffix(".qml"), folder_of(out) / "plan.json"):
+            made.unlink()
         (folder_of(out) / "ledger.jsonl").unlink()
     assert moment > 30
 
@@ -189,11 +189,16 @@ def test_a_function_that_fails_on_one_tile_costs_its_part_only_and_is_tried_agai
         nonlocal calls
         calls += 1
         if calls == 20:
-            raise RuntimeError("no luck")
+            raise RuntimeError("no luck")  # in the line that the message names
         return mean(images, masks)
 
+    line = 1 + Path(__file__).read_text().splitlines().index(
+        '            raise RuntimeError("no luck")  # in the line that the message names'
+    )
     summary = run_map(plan_with(scene, failing), tmp_path / "map.tif", ALONE)
-    assert list(summary.failures.values()) == ["the function failed (RuntimeError: no luck)"]
+    assert list(summary.failures.values()) == [
+        f"the function failed (RuntimeError: no luck) at test_tiling_resume.py, line {line}"
+    ]
     assert not (tmp_path / "map.tif").exists()
     again = Counting()
     assert run_map(plan_with(scene, again), tmp_path / "map.tif", ALONE).failures == {}

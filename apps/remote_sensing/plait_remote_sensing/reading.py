@@ -44,13 +44,11 @@ def read_scene(scene: Scene, root: Path, window: Window, grid: Grid, resampling:
     """
     if scene.calibration is not None:
         return read_grd(scene, root, window, grid, resampling)
-    read = _read_decibels if scene.sensor == "sar" and scene.unit in backscatter.UNITS else _read_stored
+    read = _read_decibels if scene.sensor == "sar" else _read_stored
     parts = [read(scene, file_in(root, path), window, grid, resampling) for path in scene.paths]
     values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if read is _read_stored:
-        return physical(scene, values)
     _require_bands(scene, values)
-    return values
+    return values if scene.sensor == "sar" else physical(scene, values)
 
 
 def _read_stored(scene: Scene, path: Path, window: Window, grid: Grid, resampling: str) -> Pixels:

@@ -33,6 +33,9 @@ _PRODUCT_BASELINE = re.compile(r"_N(\d{2})(\d{2})_")
 _DARK = 950.0
 _DIM = 2000.0
 _FAR_BELOW = 500.0
+_ENOUGH_BANDS = 6
+"""Fewer are visible and near-infrared alone, in which sand has no dark pixel."""
+_BARELY = 1400.0
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ def stored_offset(numbers: Pixels, tags: Mapping[str, str], where: str, said: Of
     2. The baseline in the product's name: ``_N0400_`` and later carry it.
     3. The dark pixels, by the first percentile of each band. Water, shadow, vegetation and snow reflect next to nothing
        in some band: where the least percentile is below 950, there is no offset. Where it is not, but at least half of
-       the bands have theirs below 2000, the scene has dark pixels that sit on a pedestal: the offset is there. Anything
-       else is bright in most bands (cloud, sand), with or without the offset: the numbers cannot tell.
+       the bands have theirs below 2000, the scene has dark pixels that sit on a pedestal: the offset is there. (Of
+       fewer than six bands two must have theirs below 1400: sand is as bright in the blue alone as water on the
+       pedestal.) Anything else is bright in most bands (cloud, sand), with or without the offset, and cannot tell.
 
     Where pixels contradict metadata or name, those still decide, and the reason says so.
 
@@ -74,7 +78,7 @@ def stored_offset(numbers: Pixels, tags: Mapping[str, str], where: str, said: Of
             raise InputError(f"{where} has no observed pixel: leave the scene out.")
         return told
     seen = f"the darkest band's first percentile is {dark.min():.0f}"
-    by_pixels = 0.0 if dark.min() < _DARK else OFFSET if np.median(dark) < _DIM else None
+    by_pixels = 0.0 if dark.min() < _DARK else OFFSET if _on_pedestal(dark) else None
     if told is None and by_pixels is None:
         raise InputError(
             f"{where}: no metadata say whether it carries the +1000 offset of baseline 04.00, and it is too bright to "
@@ -87,13 +91,24 @@ def stored_offset(numbers: Pixels, tags: Mapping[str, str], where: str, said: Of
     return Offset(told.value, f"{told.reason}, but its pixels contradict: {seen}") if denied else told
 
 
+def _on_pedestal(dark: NDArray[np.float64]) -> bool:
+    """Whether bands whose first percentiles are all above `_DARK` have dark pixels nevertheless."""
+    if len(dark) >= _ENOUGH_BANDS:
+        return bool(np.median(dark) < _DIM)
+    return len(dark) > 1 and bool(np.sort(dark)[1] < _BARELY)
+
+
 def offset_of_baseline(baseline: str) -> Offset | None:
     """What a processing baseline ("04.00", "0509") adds; ``None`` for none, and for 99.99 of local processors."""
-    digits = re.sub(r"\D", "", baseline)
-    if len(digits) != 4 or float(digits) / 100 >= _TOOLBOX:
+    found = re.fullmatch(r"\s*N?(\d{1,2})\.(\d{2})\s*|\s*N?(\d{2})(\d{2})\s*", baseline)
+    if found is None:
         return None
-    value = OFFSET if float(digits) / 100 >= _FIRST_WITH_OFFSET else 0.0
-    return Offset(value, f"its processing baseline is {digits[:2]}.{digits[2:]}")
+    major, minor = found[1] or found[3], found[2] or found[4]
+    number = float(f"{major}.{minor}")
+    if number >= _TOOLBOX:
+        return None
+    value = OFFSET if number >= _FIRST_WITH_OFFSET else 0.0
+    return Offset(value, f"its processing baseline is {number:05.2f}")
 
 
 def offset_from_properties(properties: Mapping[str, Any]) -> Offset | None:
@@ -156,9 +171,12 @@ def _offset_of_tags(tags: Mapping[str, str], where: str) -> Offset | None:
 def _numbers(said: Mapping[str, str], where: str) -> Iterator[float]:
     for key, text in said.items():
         try:
-            yield from (float(part) for part in re.split(r"[\s,;]+", text.strip()))
-        except ValueError as error:
-            raise InputError(f"{where}: its tag {key} is '{text}' and no number: write -1000 or 0 into it.") from error
+            numbers = [float(part) for part in re.split(r"[\s,;]+", text.strip())]
+        except ValueError:
+            numbers = [np.nan]
+        if not np.isfinite(numbers).all():
+            raise InputError(f"{where}: its tag {key} is '{text}' and no number: write -1000 or 0 into it.")
+        yield from numbers
 
 
 def _one(values: list[float], where: str, reason: str) -> Offset:

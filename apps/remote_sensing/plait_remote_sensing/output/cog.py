@@ -90,7 +90,7 @@ def _describe(target: DatasetWriter, info: MapInfo, dtype: str) -> None:
     if info.unit is not None:
         target.units = (info.unit,) * count
     # GDAL takes a colon, too, for the end of a tag's name.
-    tags = {name.replace(":", "_"): value for name, value in info.tags.items()}
+    tags = {name.replace(":", "_"): str(value) for name, value in info.tags.items()}
     if info.time is not None:
         tags["TIME"] = info.time
     if info.classes:

@@ -38,7 +38,7 @@ class MapInfo:
     classes: Mapping[int, tuple[str, str]] | None = None
     unit: str | None = None
     time: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str | float] = field(default_factory=dict[str, str | float])
     scales: tuple[float, ...] = ()
     offsets: tuple[float, ...] = ()
 

@@ -73,7 +73,11 @@ class Coverage:
 def coverage(scene: Scene, root: Path, grid: Grid) -> list[Coverage]:
     """What each raster of a scene observed, for windows on a grid; raises `InputError` for one that cannot be read."""
     empty = (missing_value(scene) or 0.0) if scene.sensor == "sar" else 0.0
-    return [_coverage(file_in(root, path), empty, grid) for path in scene.paths]
+    rasters = [_coverage(file_in(root, path), empty, grid) for path in scene.paths]
+    if scene.sensor == "sar" and scene.unit in UNITS:
+        for raster in rasters:  # gaps that someone filled with a number, such as -9999 dB
+            raster.stored[np.isnan(backscatter_db(raster.stored, scene.unit))] = np.nan
+    return rasters
 
 
 def border_of(scene: Scene, rasters: Sequence[Coverage]) -> Border | None:

@@ -3,9 +3,9 @@
 A wrong unit is not an error that anybody sees: it is a model that learned from nonsense. So what fits two units is
 refused, with what was seen and how to say which it is. Values cannot tell apart:
 
-* power and amplitude, where the median of every band is plausible for both (co-polarised land in power, -15 to -5 dB,
-  looks like water in amplitude);
-* values in [0, 1] by whatever limits, and amplitude or bright power;
+* power and amplitude, dB and twice or half of it (20 log10 of power, 10 log10 of amplitude), of one polarisation. Of
+  two, the difference tells: cross-polarised backscatter is 5 to 8 dB below co-polarised, and not twice or half that;
+* values in [0, 1] by whatever limits, and power that is nowhere above 1 but reaches it or has gaps;
 * whole numbers: digital numbers of any scale, but for an 8-bit stretch that is saturated.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.errors import InputError
-from plait_remote_sensing.backscatter import UNITS
+from plait_remote_sensing.backscatter import LEAST_DB, UNITS, backscatter_db
 
 type Pixels = NDArray[np.float32]
 
@@ -36,15 +36,25 @@ _WORDS: Mapping[str, str] = {
 }
 """What metadata say for each unit; the first counts ("power in dB" is dB). Underscores are read as spaces."""
 
-_CO, _CROSS, _ANY = (-30.0, -4.0), (-36.0, -10.0), (-36.0, -4.0)
+_CO, _CROSS, _ANY = (-30.0, 3.0), (-36.0, -3.0), (-36.0, 3.0)
 """dB between which the median of a scene lies: co-polarised, cross-polarised, and a band without a name.
 
-Calm water lies on the noise floor of Sentinel-1 (-22 to -30 dB, somewhat lower once noise is subtracted), cities
-reach -5 dB. The lower ends decide between power and amplitude, which is twice as many dB below zero."""
+Calm water lies on the noise floor of Sentinel-1 (-22 to -30 dB, somewhat lower once noise is subtracted), the densest
+cities reach 0 dB. Wide, because what lies in them may be so, and is then refused if it may be something else too."""
+_SPREAD = (7.0, 45.0)
+"""dB from the first to the 99th percentile of a scene: at least that of speckle of 8 looks, at most that of single-look
+mountains; the real sets of the tests have 12 to 28."""
+_LEAST_DIFFERENCE, _DIFFERENCE, _GREATEST_DIFFERENCE = 4.2, 10.0, 12.5
+"""dB by which the median of a co-polarised band is above that of a cross-polarised one; in these sets 5.3 to 7.5. The
+greatest is for power and amplitude: both are usual, and the logarithms of the wrong one a blunder."""
 _BRIGHTEST = 50.0
 """dB that no pixel exceeds: a ship or a roof has up to about 30."""
-_SCALED_LEAST = 0.08
-"""What is scaled to [0, 1] has a band with a median above this: whoever scales it chooses limits that it fills."""
+_BRIGHTEST_MEDIAN = 30.0
+"""dB that no scene's median exceeds, whatever metadata say: numbers that nobody calibrated have 40 to 60."""
+_FULL = 0.9
+_LINEAR: Mapping[str, float] = {"power": 1.0, "amplitude": 2.0, "the root of amplitude": 4.0}
+_LOGARITHMIC: Mapping[str, float] = {"db": 1.0, "20 log10 of power": 0.5, "10 log10 of amplitude": 2.0}
+"""What values may be, and by what 10 log10 of them, or they themselves, are multiplied to be dB."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +79,20 @@ def decide_unit(values: Pixels, tags: Mapping[str, str], names: Sequence[str | N
         InputError: where metadata contradict each other or the values, where values fit several units or none, and
             where nothing was observed.
     """
-    bands = [band[np.isfinite(band) & (band != 0)] for band in np.asarray(values, dtype=np.float64)]
+    bands = _observed(values)
     if not all(len(band) for band in bands):
         raise InputError(f"{where} has a band without any observed pixel in the sample: leave the scene out.")
     told = dict(_told(tags, names))
     if len(told) > 1:
         raise InputError(f"{where} contradicts itself: its metadata say {' and '.join(told.values())}. {_MEND}")
-    fits = list(_fitting(bands, names))
     if told:
         ((unit, said),) = told.items()
         if _impossible(unit, bands):
             raise InputError(f"{where}: its metadata say {said}, but its values are {_seen(bands)}. {_MEND}")
+        require_plausible(unit, values, where)
         return Decision(unit, f"its metadata say {said}")
+    gaps = bool((np.asarray(values) == 0).any())
+    fits = list(_fitting(bands, names, gaps))
     if len(fits) == 1 and fits[0] in UNITS:
         return Decision(fits[0], f"no metadata say so, but only that fits its values ({_seen(bands)})")
     kinds = f"they fit {' and '.join(fits)}" if fits else "they fit no unit"
@@ -90,9 +102,20 @@ def decide_unit(values: Pixels, tags: Mapping[str, str], names: Sequence[str | N
     )
 
 
+def require_plausible(unit: str, values: Pixels, where: str) -> None:
+    """Refuse a unit, whoever says it, in which no scene has values (C, N) that are so bright, with an `InputError`."""
+    medians = np.asarray([np.median(band) for band in _observed(values) if len(band)], dtype=np.float32)
+    most = max(np.nan_to_num(backscatter_db(medians, unit), nan=-np.inf), default=-np.inf)
+    if most > _BRIGHTEST_MEDIAN:
+        raise InputError(
+            f"{where}: in {unit}, half of its pixels would be above {most:.0f} dB, and no ground is above "
+            f"{_BRIGHTEST_MEDIAN:.0f} dB: its numbers are not calibrated, or of another unit; calibrate them first."
+        )
+
+
 _MEND = (
-    f"Say which it is, such as '--set sar_unit=power' (one of {', '.join(UNITS)}), or add the tag with 'rio edit-info "
-    "--tag UNITS=power'."
+    "Say which it is, such as '--sar-unit power' (map) or '--set sar_unit=power' (ingest), one of "
+    f"{', '.join(UNITS)}; or add the tag with 'rio edit-info --tag UNITS=power'."
 )
 
 
@@ -105,10 +128,15 @@ def _told(tags: Mapping[str, str], names: Sequence[str | None]) -> Iterator[tupl
         yield from ((unit, where) for unit in units[:1])
 
 
-def _fitting(bands: list[NDArray[np.float64]], names: Sequence[str | None]) -> Iterator[str]:
+def _observed(values: Pixels) -> list[NDArray[np.float64]]:
+    """The values of each band that are measurements: finite, not zero, and no number that fills gaps."""
+    bands = [band[np.isfinite(band) & (band != 0)] for band in np.asarray(values, dtype=np.float64)]
+    # Below what any dB have, and one number or two: a gap. Many: another scale.
+    return [band[band >= LEAST_DB] if len(np.unique(band[band < LEAST_DB])) <= 2 else band for band in bands]
+
+
+def _fitting(bands: list[NDArray[np.float64]], names: Sequence[str | None], gaps: bool) -> Iterator[str]:
     """The units, and other things that are none, that the values may be in."""
-    ranges = [_plausible(name) for name in names]
-    medians = [float(np.median(band)) for band in bands]
     least = min(float(band.min()) for band in bands)
     most = max(float(band.max()) for band in bands)
     if all(np.equal(np.mod(band, 1), 0).all() for band in bands):
@@ -116,23 +144,43 @@ def _fitting(bands: list[NDArray[np.float64]], names: Sequence[str | None]) -> I
         saturated = most == 255 and sum(int((band == 255).sum()) for band in bands) > 1 and least >= 0
         yield "grey" if saturated else "digital numbers of unknown scale"
     elif least < 0:
-        if most < _BRIGHTEST and _within(medians, ranges) and all(np.ptp(np.percentile(b, [1, 99])) > 3 for b in bands):
-            yield "db"
+        yield from (
+            unit for unit, factor in _LOGARITHMIC.items() if _like_backscatter(bands, names, factor, _DIFFERENCE)
+        )
     else:
-        for unit, factor in (("power", 10.0), ("amplitude", 20.0)):
-            if factor * np.log10(most) < _BRIGHTEST and _within([factor * np.log10(m) for m in medians], ranges):
+        logarithms = [10 * np.log10(band) for band in bands]
+        for unit, factor in _LINEAR.items():
+            if _like_backscatter(logarithms, names, factor, _GREATEST_DIFFERENCE):
                 yield unit
-        if most <= 1 and max(medians) > _SCALED_LEAST:
+        # Whoever scales to [0, 1] divides by the greatest, or clips and leaves zeros.
+        if most <= 1 and (gaps or most > _FULL):
             yield "values scaled to [0, 1]"
+
+
+def _like_backscatter(
+    bands: list[NDArray[np.float64]], names: Sequence[str | None], factor: float, apart: float
+) -> bool:
+    """Whether a factor makes bands what dB of a scene are: their level, their spread, and their difference."""
+    low, middle, high = factor * np.stack([np.percentile(band, [1, 50, 99]) for band in bands], axis=1)
+    if factor * max(float(band.max()) for band in bands) >= _BRIGHTEST:
+        return False
+    levels = all(least <= each <= most for each, (least, most) in zip(middle, map(_plausible, names), strict=True))
+    spreads = all(_SPREAD[0] <= each <= _SPREAD[1] for each in high - low)
+    return levels and spreads and _apart(middle, names, apart)
+
+
+def _apart(medians: NDArray[np.float64], names: Sequence[str | None], most: float) -> bool:
+    """Whether the medians of two bands differ as those of a co- and a cross-polarised one do, where they are such."""
+    told = [_plausible(name) for name in names]
+    if len(told) != 2 or told in ([_CO, _CO], [_CROSS, _CROSS]):
+        return True
+    above = float(medians[1] - medians[0] if told[0] == _CROSS else medians[0] - medians[1])
+    return _LEAST_DIFFERENCE <= above <= most
 
 
 def _plausible(name: str | None) -> tuple[float, float]:
     polarisation = polarisation_of(name or "")
     return _ANY if polarisation is None else _CO if polarisation in ("VV", "HH") else _CROSS
-
-
-def _within(medians: list[float], ranges: list[tuple[float, float]]) -> bool:
-    return all(low <= median <= high for median, (low, high) in zip(medians, ranges, strict=True))
 
 
 def _impossible(unit: str, bands: list[NDArray[np.float64]]) -> bool:

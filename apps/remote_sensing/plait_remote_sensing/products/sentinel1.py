@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from plait.errors import InputError
-from plait_remote_sensing.products.sar_unit import POLARISATIONS, Decision, decide_unit, polarisation_of
+from plait_remote_sensing.backscatter import LEAST_DB, MOST_DB
+from plait_remote_sensing.products.sar_unit import (
+    POLARISATIONS,
+    Decision,
+    decide_unit,
+    polarisation_of,
+    require_plausible,
+)
 from plait_remote_sensing.radar.calibration import gcps_of, read_calibration, read_noise
 from plait_remote_sensing.radar.gcps import LIMIT_M, geolocation_error, require_geolocation
 from plait_remote_sensing.radar.safe import Annotation, relative_orbit
@@ -119,6 +126,7 @@ def _rasters(path: Path, root: Path, unit: str | None) -> Scene:
     if hyp3 := _HYP3.search(product):
         tags.setdefault("units", f"{_HYP3_UNITS[hyp3['unit']]}, by the name {hyp3[0]}")
     if unit is not None:
+        require_plausible(unit, sample, str(path))
         decision = Decision(unit, "the user says so")
     else:
         named = [f"{band} {name or ''}" for band, name in zip(bands, names, strict=True)]
@@ -129,7 +137,7 @@ def _rasters(path: Path, root: Path, unit: str | None) -> Scene:
         bands,
         decision.unit,
         level="RTC" if "rtc" in product.lower() else None,
-        notes=(*assumed, f"It stores {decision.unit}: {decision.reason}."),
+        notes=(*assumed, f"It stores {decision.unit}: {decision.reason}.", *_filled(sample, decision.unit)),
         **_acquisition(product, tags),
     )
 
@@ -232,6 +240,15 @@ def _bands(names: Sequence[str | None], sample: Pixels, where: str) -> tuple[tup
             "order: name them with 'rio edit-info --bidx 1 --description VH'."
         )
     return ("VV", "VH"), ("Its two bands have no names and are taken as VV and VH; the first is the brighter.",)
+
+
+def _filled(sample: Pixels, unit: str) -> tuple[str, ...]:
+    """What is said of stored dB that are no measurement, and that no tag says to be missing."""
+    filled = np.isfinite(sample) & ((sample <= LEAST_DB) | (sample >= MOST_DB))
+    if unit != "db" or not filled.any():
+        return ()
+    share, one = f"{filled.mean():.1%}", f"{sample[filled][0]:g}"
+    return (f"{share} of a sample of its values are no decibels (such as {one}) and count as not observed.",)
 
 
 def _sample(path: Path) -> Pixels:

@@ -71,7 +71,7 @@ def gamma_map(power: Tensor, looks: float, window: int = 7) -> Tensor:
 
     Args:
         power: (..., H, W) linear power, NaN where not observed.
-        looks: of the speckle.
+        looks: of the speckle, above 0; below 1 is taken too, as texture makes of single-look data.
         window: pixels of the side of the window, odd.
     """
     _check(looks, window)

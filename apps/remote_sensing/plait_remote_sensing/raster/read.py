@@ -125,8 +125,8 @@ def read_window(
         converted: what is resampled instead of stored values, pixel by pixel: power, where decibels are stored.
 
     Returns:
-        (C, H, W) float32 of (converted) stored values, NaN where the file's nodata tag or mask says so, where a value is not
-        finite, and outside a warped raster. A band of transparency is a mask and not among the C.
+        (C, H, W) float32 of (converted) stored values, NaN where the file's nodata tag or mask says so, where a value
+        is not finite, and outside a warped raster. A band of transparency is a mask and not among the C.
 
     Raises:
         InputError: for a file that cannot be read, a window that is not in the grid, or a raster that cannot be put

@@ -27,6 +27,8 @@ _RADIUS = 2.0
 _MOST = 2**23
 """Pixels read from a raster for one call of the warper; a window that needs more is warped in parts."""
 _LATTICE = 17
+_NEAR = 0.5 + 1 / (_LATTICE - 1)
+"""Of a window's size, from its middle: a step of the lattice beyond its edge."""
 # A band's missing pixels are its own: by default GDAL takes them for measured where another band has a value.
 _MISSING: dict[str, Any] = {"src_nodata": np.nan, "dst_nodata": np.nan, "UNIFIED_SRC_NODATA": "NO"}
 _COMPLETE: dict[str, Any] = {"init_dest_nodata": False}
@@ -46,6 +48,10 @@ class Placement(Protocol):
 
     def middle(self) -> tuple[Coordinates, Coordinates]:
         """A coordinate (1,), (1,) at or near the middle of the raster."""
+        ...
+
+    def poles(self) -> tuple[Coordinates, Coordinates]:
+        """The coordinates of the poles, where the raster is one of longitudes and latitudes; else none."""
         ...
 
     def arguments(self, window: Window) -> dict[str, Any]:
@@ -69,6 +75,10 @@ class ByTransform:
 
     def middle(self) -> tuple[Coordinates, Coordinates]:
         return transformed(*self.grid.middle, self.crs, self.target)
+
+    def poles(self) -> tuple[Coordinates, Coordinates]:
+        latitudes = np.asarray([90.0, -90.0] if self.crs.is_geographic else [])
+        return transformed(np.full_like(latitudes, self.grid.middle[0][0]), latitudes, self.crs, self.target)
 
     def arguments(self, window: Window) -> dict[str, Any]:
         return {"src_crs": self.crs, "src_transform": self.grid.part(window).transform}
@@ -105,6 +115,9 @@ class ByPoints:
     def middle(self) -> tuple[Coordinates, Coordinates]:
         point = self.points[len(self.points) // 2]
         return transformed(np.asarray([point.x]), np.asarray([point.y]), self.crs, self.target)
+
+    def poles(self) -> tuple[Coordinates, Coordinates]:
+        return np.zeros(0), np.zeros(0)
 
     def arguments(self, window: Window) -> dict[str, Any]:
         shifted = [_moved(point, window.row, window.column) for point in self.points]
@@ -183,14 +196,40 @@ def _needed(source: Source, window: Window, grid: Grid, spans: tuple[float, floa
     down = np.linspace(window.row, window.bottom, _LATTICE)
     lattice = [axis.ravel() for axis in np.meshgrid(along, down)]
     columns, rows = source.place.pixels(*grid.coordinates(*lattice))
-    finite = np.isfinite(columns) & np.isfinite(rows)
-    if not finite.any():
+    around, polar = _around(source, columns.reshape(_LATTICE, _LATTICE)), _poles(source, window, grid)
+    rows = np.concatenate([rows, polar])
+    finite = [axis[np.isfinite(axis)] for axis in (columns, rows)]
+    if not all(len(axis) for axis in finite):
         return None
     reach = [ceil(_RADIUS * max(1.0, span)) + 2 for span in spans]
-    left, right = floor(columns[finite].min()) - reach[0], ceil(columns[finite].max()) + reach[0]
-    top, bottom = floor(rows[finite].min()) - reach[1], ceil(rows[finite].max()) + reach[1]
+    left, right = floor(finite[0].min()) - reach[0], ceil(finite[0].max()) + reach[0]
+    top, bottom = floor(finite[1].min()) - reach[1], ceil(finite[1].max()) + reach[1]
+    if around or len(polar):
+        left, right = source.extent.column, source.extent.right
     needed = Window(left, top, right - left, bottom - top).clipped(source.extent)
     return needed if needed.width and needed.height else None
+
+
+def _around(source: Source, columns: Coordinates) -> bool:
+    """Whether a lattice crosses the meridian where the columns of a raster of the whole earth begin and end."""
+    if not len(source.place.poles()[0]):
+        return False
+    with np.errstate(invalid="ignore"):  # where a projection is not defined, columns are infinite
+        jumps = [np.abs(np.diff(columns, axis=axis)) for axis in (0, 1)]
+    return any((jump > source.extent.width / 2).any() for jump in jumps)
+
+
+def _poles(source: Source, window: Window, grid: Grid) -> Coordinates:
+    """The rows of the poles that lie in a window or near it: all longitudes meet there, between points of a lattice."""
+    x, y = source.place.poles()
+    if not len(x):
+        return x
+    with np.errstate(invalid="ignore"):  # a projection that has no pole puts it at infinity
+        along, down = grid.pixels(x, y)
+    near = (np.abs(along - window.column - window.width / 2) <= window.width * _NEAR) & (
+        np.abs(down - window.row - window.height / 2) <= window.height * _NEAR
+    )
+    return source.place.pixels(x[near], y[near])[1]
 
 
 def _spans(place: Placement, grid: Grid) -> tuple[float, float] | None:

@@ -54,13 +54,14 @@ class Frame:
     def of(cls, place: Place, side: int, observed: float = 0.5) -> Self:
         """The frame of all patches of which each scene has observed enough, every one with chance 1.
 
-        What was observed is judged by one pixel of every cell: to about a tenth of a patch. Clouds count as not
-        observed where a scene classification tells of them. With ``observed`` 0 nothing is read.
+        What was observed is judged by one pixel of every cell, and for all corners in a cell at once: a patch may have
+        up to about an eighth less along either axis than is asked for. Clouds count as not observed where a scene
+        classification tells of them. With ``observed`` 0 nothing is read.
 
         Args:
             place: what is cut.
             side: of a patch, in pixels.
-            observed: the least share of a patch's pixels that each scene must have observed.
+            observed: the least share of a patch's pixels that each scene must have observed, judged so.
 
         Raises:
             InputError: for an area smaller than a patch, a place without any such patch, or a file that cannot be

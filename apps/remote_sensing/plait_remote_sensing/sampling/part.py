@@ -32,16 +32,21 @@ class Part:
 
     def fetch(self, read: Read, scene: Scene, root: Path, window: Window, grid: Grid, resampling: str) -> Pixels:
         """The pixels (C, H, W) of a window; where the part as a whole cannot be read, each window is read alone."""
-        if all(grid_of(file_in(root, path)).same_as(grid) for path in scene.paths):
-            return read(scene, root, window, grid, resampling)
         part = self._window.clipped(grid.extent)
         if scene not in self._warped:
-            try:
-                self._warped[scene] = read(scene, root, part, grid, resampling)
-            except InputError:
-                self._warped[scene] = None
+            self._warped[scene] = _warped(read, scene, root, part, grid, resampling)
         whole = self._warped[scene]
         if whole is None:
             return read(scene, root, window, grid, resampling)
         row, column = window.row - part.row, window.column - part.column
         return whole[:, row : row + window.height, column : column + window.width].copy()
+
+
+def _warped(read: Read, scene: Scene, root: Path, part: Window, grid: Grid, resampling: str) -> Pixels | None:
+    """The pixels of the whole part; ``None`` where they need no warp, or cannot all be read."""
+    try:
+        if all(grid_of(file_in(root, path)).same_as(grid) for path in scene.paths):
+            return None
+        return read(scene, root, part, grid, resampling)
+    except InputError:
+        return None

@@ -34,8 +34,9 @@ class Patch(NamedTuple):
 def random_patches(frames: Sequence[Frame], count: int, seed: int = 0, epoch: int = 0) -> list[Patch]:
     """Draw patches independently of each other, every position of every place with its frame's chance.
 
-    From the frames of `frames_of` a place has patches in proportion to its observed area. The same position may come
-    twice, as with any independent draws.
+    From the frames of `frames_of` a place has patches in proportion to the positions where one fits and enough of it
+    was observed. (For large places that is nearly their observed area; small ones have fewer, by a patch's side less 1
+    along each axis.) The same position may come twice, as with any independent draws.
     """
     rng = np.random.default_rng([seed, epoch])
     return _drawn(frames, range(len(frames)), count, rng)

@@ -5,7 +5,8 @@ decoded whole, so reading patches in random order decodes nine times what it use
 superblock: several tiles, which GDAL keeps decoded (`GDAL_CACHEMAX`) while many patches are cut from them, and what
 lies on another grid is warped once for all of them. They would come in bunches, so they wait in a shuffle buffer;
 `plait_remote_sensing.sampling.quality` measures how well it mixes them, and ``benchmarks/patches.py`` says it: of a
-Sentinel-2 tile with 32 patches from a superblock, a batch of 32 is worth NNN
+Sentinel-2 tile with 32 patches from a superblock, a batch of 32 is worth 7 independent patches where 64 wait, 13 where
+128 do, 23 where 256 do, and 32 where 512 do.
 """
 
 from __future__ import annotations

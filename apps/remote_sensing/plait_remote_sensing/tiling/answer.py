@@ -68,6 +68,6 @@ def require_storable(answer: Answer, seen: NDArray[np.bool_], encoding: Encoding
             )
     if (encoding.blended or function.nodata is None) and (values == encoding.nodata).any():
         raise InputError(
-            f"the function answers {encoding.nodata:g} where a pixel was observed, and {encoding.nodata:g} is the map's "
-            "nodata: set nodata on the function to a value it never answers, or dtype to a wider type"
+            f"the function answers {encoding.nodata:g}, which is the map's nodata, where a pixel was observed: set "
+            "nodata on the function to a value that it never answers, or dtype to a wider type"
         )

@@ -7,12 +7,14 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from plait.errors import InputError
@@ -23,17 +25,20 @@ from plait_remote_sensing.tiling.block import Seams, block_file, make_block, par
 from plait_remote_sensing.tiling.encoding import Encoding
 from plait_remote_sensing.tiling.function import Origin, TileFunction
 from plait_remote_sensing.tiling.ledger import Ledger, begin, clear, folder_of, locked, require_room
-from plait_remote_sensing.tiling.output import Format, file_sha256, write_map
+from plait_remote_sensing.tiling.output import Format, beside, file_sha256, require_own, write_beside, write_map
 from plait_remote_sensing.tiling.part import make_part, other_answer
-from plait_remote_sensing.tiling.plan import Plan
+from plait_remote_sensing.tiling.plan import Plan, require_unchanged
 from plait_remote_sensing.tiling.runners import Row, Runner, processes
 from plait_remote_sensing.tiling.schedule import Job, Schedule
+from plait_remote_sensing.tiling.telling import line_of
 from plait_remote_sensing.tiling.tiling import Place
 
 ATTEMPTS = 3
 """So often a job whose process dies is done again before it is given up."""
-CACHE_MB = "64"
-"""What GDAL may keep of decoded blocks, in each process."""
+CACHE = 64 * 2**20
+"""Bytes that GDAL may keep of decoded blocks, in each process, where the user's environment does not say."""
+EDGES = 8
+"""Below so many borders between tiles, what lies there decides the seam score, and it says nothing of seams."""
 _MAP = "map"
 
 
@@ -45,7 +50,7 @@ class MapSummary:
         out: the map's file.
         done: how many jobs were done now; 0 where it was complete already.
         failures: the jobs that failed, each with its cause; the map is only written where there are none.
-        seam: the mean difference between neighbours at edges of tiles over that elsewhere, where it is defined.
+        seam: the mean difference between neighbours at edges of tiles over that elsewhere, where there are `EDGES`.
         observed: the share of the map's pixels with an answer.
     """
 
@@ -56,8 +61,8 @@ class MapSummary:
     observed: float = 0.0
 
     def __str__(self) -> str:
-        seam = "no seam to measure" if self.seam is None else f"seam score {self.seam:.3f}"
-        what = f"{self.observed:.1%} of its pixels have an answer, {seam}"
+        seam = "" if self.seam is None else f", seam score {self.seam:.3f} (1 is seamless)"
+        what = f"{self.observed:.1%} of its pixels have an answer{seam}"
         return f"{self.out} was complete already: {what}" if not self.done else f"wrote {self.out}: {what}"
 
 
@@ -79,19 +84,25 @@ def run_map(plan: Plan, out: Path, runner: Runner, form: Format = "cog", restart
         InputError: where the map was begun with another plan, where another process makes it, where the disk is too
             small, and where nothing in the scene was observed.
     """
-    os.environ.setdefault("GDAL_CACHEMAX", CACHE_MB)
     folder = folder_of(out)
-    with locked(folder):
+    require_own(out, plan.files, restart)
+    with bounded(), locked(folder):
+        stamps = plan.stamps()
         begin(folder, plan.identity() | {"format": form}, restart)
         ledger = Ledger(folder)
-        if ledger.done(_MAP) and out.exists() and file_sha256(out) == ledger.rows[_MAP]["sha256"]:
-            return MapSummary(out, 0, {}, ledger.rows[_MAP]["seam"], ledger.rows[_MAP]["observed"])
+        if ledger.done(_MAP) and out.exists() and file_sha256(out) == (done := ledger.rows[_MAP])["sha256"]:
+            if not all(path.exists() for path in beside(plan, out, form)):
+                write_beside(plan, _Work(plan, ledger).encoding, out, form, done["seam"], done["observed"])
+            return MapSummary(out, 0, {}, done["seam"], done["observed"])
         work = _Work(plan, ledger)
+        if not work.schedule.encoding:
+            warn(f"{out.name}: {plan.describe()}")
         with progress(f"map {out.name}", work.left) as advance:
             failures = work.run(runner, advance)
         if failures:
             return MapSummary(out, work.did, failures)
         summary = work.summary(out)
+        require_unchanged(plan, stamps)
         sha256 = write_map(plan, work.encoding, out, form, work.blocks(), summary.seam, summary.observed)
         ledger.add({"job": _MAP, "sha256": sha256, "seam": summary.seam, "observed": summary.observed})
         clear(folder, "*.npy")
@@ -148,7 +159,8 @@ class _Work:
         rows = [self.ledger.rows[f"block {at}"] for at in self.plan.blocks.places()]
         seams = sum((Seams(*row["seams"]) for row in rows), Seams())
         pixels = self.plan.map_grid.width * self.plan.map_grid.height
-        return MapSummary(out, self.did, {}, seams.score, sum(row["answered"] for row in rows) / pixels)
+        score = seams.score if self.plan.tiles.edges >= EDGES else None
+        return MapSummary(out, self.did, {}, score, sum(row["answered"] for row in rows) / pixels)
 
     def blocks(self) -> Iterator[tuple[Window, NDArray[Any]]]:
         """The finished blocks of the map, row by row."""
@@ -191,9 +203,21 @@ class _Work:
         return any(block not in blocks for block in self.plan.above(part))
 
 
+def bounded() -> AbstractContextManager[object]:
+    """Within it GDAL keeps `CACHE` at most, whatever it was used for before; what the user exported goes before that.
+
+    rasterio sets the bound at run time, and in bytes; the environment is read once, at GDAL's first use.
+    """
+    return nullcontext() if "GDAL_CACHEMAX" in os.environ else rasterio.Env(GDAL_CACHEMAX=CACHE)
+
+
 def do(plan: Plan, folder: Path, job: Job) -> Row:
     """Do a job, in whatever process; gives back what the ledger keeps of it."""
-    os.environ.setdefault("GDAL_CACHEMAX", CACHE_MB)
+    with bounded():
+        return _done(plan, folder, job)
+
+
+def _done(plan: Plan, folder: Path, job: Job) -> Row:
     start = time.monotonic()
     try:
         if job.kind == "part":
@@ -205,7 +229,7 @@ def do(plan: Plan, folder: Path, job: Job) -> Row:
     except InputError as error:
         row = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 (a user's function may raise anything, and costs its own job only)
-        row = {"error": f"the function failed ({type(error).__name__}: {error})"}
+        row = {"error": f"the function failed ({type(error).__name__}: {error}){line_of(error)}"}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row | {"seconds": round(time.monotonic() - start, 3), "peak_mb": round(peak)}
 

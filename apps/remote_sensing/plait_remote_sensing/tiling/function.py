@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +39,8 @@ class TileFunction:
         classes: of a classifier. Where its answer is floating, that is one score for each class, in this order; scores
             are blended before the highest decides. With ``bands`` ("class", "probability") the winner's score is
             written too, in percent.
-        nodata: what the map says where nothing was observed.
+        nodata: what the map says where nothing was observed; where it is given, whole numbers say so too that there is
+            no answer.
         dtype: the type of the map, where it is not the answer's own.
         scale: the value of one count of a whole-numbered map of values.
     """
@@ -71,10 +74,17 @@ class Named:
     Attributes:
         name: the module and, after a colon, the callable.
         folder: where modules are looked for besides the installed ones.
+        sha256: of the module's source; where empty, as it is now. Of what it imports or loads itself nothing is known.
     """
 
     name: str
     folder: str
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            object.__setattr__(self, "sha256", _sha256(self._module()))
+            self._found()
 
     def load(self) -> TileFunction:
         function = self._found()
@@ -85,26 +95,46 @@ class Named:
         return TileFunction(function, **given)
 
     def identity(self) -> dict[str, str]:
-        """Its name, and the hash of its module's source; of what it imports or loads itself nothing is known."""
-        self._found()
-        source = getattr(sys.modules[self._module], "__file__", None)
-        text = Path(source).read_bytes() if source and Path(source).is_file() else b""
-        return {"function": self.name, "function source": hashlib.sha256(text).hexdigest()}
+        return {"function": self.name, "function source": self.sha256}
 
-    @property
-    def _module(self) -> str:
-        return self.name.partition(":")[0]
-
-    def _found(self) -> Callable[[Images, Masks], Any]:
-        module, _, attribute = self.name.partition(":")
-        if not module or not attribute:
+    def _module(self) -> ModuleType:
+        name, _, attribute = self.name.partition(":")
+        if not name or not attribute:
             raise InputError(f"--function {self.name}: write it as package.module:callable.")
         if self.folder not in sys.path:
             sys.path.insert(0, self.folder)
-        try:
-            function = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise InputError(f"--function {self.name} cannot be imported ({error}): check its name.") from error
+        with self._importing():
+            return importlib.import_module(name)
+
+    def _found(self) -> Callable[[Images, Masks], Any]:
+        """The callable, of the very source that the map was begun with: a cluster's workers live on when it changes."""
+        module = self._module()
+        if _sha256(module) != self.sha256:
+            raise InputError(f"{module.__file__} was changed since the map was begun: give the command again.")
+        with self._importing():
+            if _LOADED.setdefault(module.__name__, self.sha256) != self.sha256:
+                # Not by its loader, which takes a file of the same size and second for the one it has compiled.
+                source = Path(str(module.__file__))
+                exec(compile(source.read_bytes(), source, "exec"), vars(module))  # noqa: S102 (the user's own)
+                _LOADED[module.__name__] = self.sha256
+            function = getattr(module, self.name.partition(":")[2])
         if not callable(function):
             raise InputError(f"--function {self.name} is a {type(function).__name__}: name something callable.")
         return function
+
+    @contextmanager
+    def _importing(self) -> Generator[None]:
+        try:
+            yield
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise InputError(f"--function {self.name} cannot be imported ({error}): check its name.") from error
+
+
+_LOADED: dict[str, str] = {}
+"""Module to the SHA-256 of the source that this process runs."""
+
+
+def _sha256(module: ModuleType) -> str:
+    """Of a module's source; that of nothing where it has none."""
+    source = getattr(module, "__file__", None)
+    return hashlib.sha256(Path(source).read_bytes() if source and Path(source).is_file() else b"").hexdigest()

@@ -16,7 +16,7 @@ import numpy as np
 
 from plait.errors import InputError
 
-_PLAN, _ROWS, _LOCK = "plan.json", "ledger.jsonl", "lock"
+PLAN, _ROWS, _LOCK = "plan.json", "ledger.jsonl", "lock"
 
 
 def folder_of(out: Path) -> Path:
@@ -61,18 +61,20 @@ def begin(folder: Path, identity: Mapping[str, str], restart: bool) -> None:
     """Make sure that what is in the folder belongs to this plan.
 
     Raises:
-        InputError: where it was begun with another one, naming what is different.
+        InputError: where it was begun with another one and a job of that was done, naming what is different.
     """
     if restart:
-        clear(folder, "*.npy", "*.npz", _PLAN, _ROWS)
+        clear(folder, "*.npy", "*.npz", PLAN, _ROWS)
     clear(folder, "*.tmp")
-    plan = folder / _PLAN
+    plan = folder / PLAN
     if not plan.is_file():
         write_whole(plan, lambda target: target.write(json.dumps(identity, indent=1).encode()))
         return
     known = _known(plan)
     changed = [name for name in {**known, **identity} if known.get(name) != identity.get(name)]
-    if changed:
+    if changed and all("error" in row for row in Ledger(folder).rows.values()):
+        begin(folder, identity, restart=True)  # nothing has been done that could be lost, so the mended function begins
+    elif changed:
         was, now = (_brief(it.get(changed[0])) for it in (known, identity))
         raise InputError(
             f"{folder} was begun with another {changed[0]} ({was}, and now {now}): give the command it was begun with, "

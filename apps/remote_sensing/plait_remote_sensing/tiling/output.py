@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from plait.errors import InputError
 from plait_remote_sensing.output import MapInfo, write_cog, write_qml, write_stac_item, write_zarr
 from plait_remote_sensing.output.info import Blocks
 from plait_remote_sensing.tiling.encoding import Encoding
+from plait_remote_sensing.tiling.ledger import PLAN, folder_of
 from plait_remote_sensing.tiling.plan import Plan
+from plait_remote_sensing.tiling.telling import reading_tags
 
 type Format = Literal["cog", "zarr"]
 """A cloud-optimised GeoTIFF, or a Zarr group."""
+_ITEM, _STYLE = ".json", ".qml"
 
 
 def write_map(
@@ -22,15 +27,44 @@ def write_map(
 
     All of it is decided by the plan and the blocks: nothing in it tells when, where or by whom it was made.
     """
-    info = _info(plan, encoding, seam, observed)
     write = write_cog if form == "cog" else write_zarr
-    write(out, plan.map_grid, encoding.dtype, info, blocks)
-    sources = [str(path) for source in plan.sources.values() for path in source.files]
-    if plan.map_grid.crs is not None:
-        write_stac_item(out.with_suffix(".json"), out, plan.map_grid, info, sources)
-    if form == "cog":
-        write_qml(out.with_suffix(".qml"), info, out)
+    write(out, plan.map_grid, encoding.dtype, _info(plan, encoding, seam, observed), blocks)
+    write_beside(plan, encoding, out, form, seam, observed)
     return file_sha256(out)
+
+
+def beside(plan: Plan, out: Path, form: Format) -> list[Path]:
+    """What stands beside a finished map: its STAC item where it has a place, and a GeoTIFF's QGIS style."""
+    item = [_named(out, _ITEM)] if plan.map_grid.crs is not None else []
+    return item + ([_named(out, _STYLE)] if form == "cog" else [])
+
+
+def write_beside(plan: Plan, encoding: Encoding, out: Path, form: Format, seam: float | None, observed: float) -> None:
+    """Write what stands beside a map that is there."""
+    info = _info(plan, encoding, seam, observed)
+    for path in beside(plan, out, form):
+        if path.suffix == _ITEM:
+            write_stac_item(path, out, plan.map_grid, info, [str(file) for file in plan.files])
+        else:
+            write_qml(path, info, out)
+
+
+def require_own(out: Path, sources: Collection[Path], restart: bool) -> None:
+    """Raise `InputError` where the map, or what is written beside it, would replace a source or another's file."""
+    begun = (folder_of(out) / PLAN).exists()
+    for path in (out, _named(out, _ITEM), _named(out, _STYLE)):
+        if path.resolve() in {source.resolve() for source in sources}:
+            raise InputError(f"The map would replace {path}, which it is made from: name another --out.")
+        if path.exists() and not begun and not restart:
+            raise InputError(
+                f"{path} is there, and no map was begun under this name ({folder_of(out)} knows of none): name another "
+                "--out, or give --restart to replace it."
+            )
+
+
+def _named(out: Path, suffix: str) -> Path:
+    """What belongs to a map: ``x.json`` to ``x.tif``, and ``x.zarr.json`` to ``x.zarr``, so that both may be there."""
+    return out.with_suffix(suffix) if out.suffix == ".tif" else out.with_name(out.name + suffix)
 
 
 def file_sha256(path: Path) -> str:
@@ -55,11 +89,13 @@ def _info(plan: Plan, encoding: Encoding, seam: float | None, observed: float) -
     )
 
 
-def _tags(plan: Plan, seam: float | None, observed: float) -> dict[str, str]:
-    tags = {f"plait_{name.replace(' ', '_')}": value for name, value in plan.origin.identity().items()}
+def _tags(plan: Plan, seam: float | None, observed: float) -> dict[str, str | float]:
+    tags: dict[str, str | float] = {}
+    tags |= {f"plait_{name.replace(' ', '_')}": value for name, value in plan.origin.identity().items()}
     tags |= {f"plait_{name}": str(getattr(plan, name)) for name in ("tile", "halo", "overlap", "step", "mask")}
     tags["plait_modalities"] = ",".join(plan.sources)
-    tags["plait_observed"] = f"{observed:.6f}"
+    tags |= reading_tags(plan.sources)
+    tags["plait_observed"] = round(observed, 6)
     if seam is not None:
-        tags["plait_seam_score"] = f"{seam:.6f}"
+        tags["plait_seam_score"] = round(seam, 6)
     return tags

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import ceil, lcm
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from rasterio.transform import Affine
 from plait.errors import InputError
 from plait.pairs.table import file_in
 from plait_remote_sensing.output.info import BLOCK
-from plait_remote_sensing.raster import Grid, Window
+from plait_remote_sensing.raster import Grid, Window, grid_of, has_gcps, require_overlap
 from plait_remote_sensing.scene import Scene
 from plait_remote_sensing.tiling.encoding import Encoding
 from plait_remote_sensing.tiling.function import Origin, TileFunction
@@ -86,12 +88,17 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.sources:
             raise InputError("A map needs a scene: give --sar, --optical or both.")
+        if self.tile < 1:
+            raise InputError(f"--tile {self.tile}: tiles of {self.tile} pixels cover nothing: give --tile 1 or more.")
         for name, value in (("tile", self.tile), ("overlap", self.overlap), ("halo", self.halo - self.margin)):
             if value % self.step:
                 more = f" beyond its margin of {self.margin}" if name == "halo" and self.margin else ""
                 raise InputError(
                     f"--{name}: {value} pixels{more} are no multiple of {self.step}, the width of the map's pixels."
                 )
+        if self.overlap < 0 or self.halo < 0:
+            flag, value = ("overlap", self.overlap) if self.overlap < 0 else ("halo", self.halo)
+            raise InputError(f"--{flag} {value}: a number of pixels is wanted, 0 or more.")
         if not self.margin <= self.halo <= self.tile:
             raise InputError(
                 f"A halo of {self.halo} pixels does not suit tiles of {self.tile}: give --halo {self.margin} to "
@@ -100,6 +107,20 @@ class Plan:
         _ = self.tiles
         for source in self.sources.values():
             source.positions()
+        if self.mask and not any(source.scene.scl for source in self.sources.values()):
+            paths = ", ".join(source.scene.paths[0] for source in self.sources.values())
+            raise InputError(
+                f"{paths} has no scene classification to tell clouds by: give a level-2A product, or leave out --mask."
+            )
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of all sources."""
+        return [path for source in self.sources.values() for path in source.files]
+
+    def stamps(self) -> dict[Path, str]:
+        """What tells of each file of the sources that it is another one than before."""
+        return {path: _stamp(path) for path in self.files}
 
     @cached_property
     def map_grid(self) -> Grid:
@@ -149,13 +170,21 @@ class Plan:
         decided["grid"] = f"{self.grid.crs} {tuple(self.grid.transform)} {self.grid.width} x {self.grid.height}"
         return decided | self.origin.identity()
 
-    def memory(self, encoding: Encoding) -> int:
-        """Bytes that a worker holds at most, beside its libraries and what the function itself needs."""
-        side = self.parts.side * self.step + 2 * self.halo
+    @property
+    def reading(self) -> int:
+        """Bytes that a worker holds at most of what it reads, which is known before the function answers."""
         tile = self.tile + 2 * self.halo
+        across, down = (
+            ((min(GROUP, count) - 1) * self.tiles.stride + self.tiles.side) * self.step + 2 * self.halo
+            for count in (self.tiles.columns, self.tiles.rows)
+        )
         bands = sum(len(source.scene.bands) for source in self.sources.values())
         read = 3 * 4 * max(len(source.scene.bands) for source in self.sources.values()) + 4 * bands
-        return side**2 * read + tile**2 * 4 * bands + 2 * self.part_bytes(encoding)
+        return across * down * read + tile**2 * 4 * bands
+
+    def memory(self, encoding: Encoding) -> int:
+        """Bytes that a worker holds at most, beside its libraries and what the function itself needs."""
+        return self.reading + 2 * self.part_bytes(encoding)
 
     def disk(self, encoding: Encoding) -> int:
         """Bytes on disk at most while the map is made: parts that wait for their neighbours, the map, its copy."""
@@ -167,12 +196,14 @@ class Plan:
         """Bytes of a whole part."""
         return self.parts.side**2 * encoding.channels * (4 if encoding.blended else np.dtype(encoding.dtype).itemsize)
 
-    def describe(self, encoding: Encoding) -> str:
-        """What the work will take, in a sentence."""
+    def describe(self, encoding: Encoding | None = None) -> str:
+        """What the work will take, in a sentence; without an encoding, as long as the function has not answered."""
         tiles, parts = self.tiles, self.parts
+        squares = f"{tiles.rows * tiles.columns:,} tiles of {self.tile} pixels in {parts.rows * parts.columns:,} parts"
+        if encoding is None:
+            return f"{squares}; at most {self.reading / 1e6:,.0f} MB a worker for what is read"
         return (
-            f"{tiles.rows * tiles.columns:,} tiles of {self.tile} pixels in {parts.rows * parts.columns:,} parts; "
-            f"at most {self.memory(encoding) / 1e6:,.0f} MB a worker beside its libraries and the function, "
+            f"{squares}; at most {self.memory(encoding) / 1e6:,.0f} MB a worker beside its libraries and the function, "
             f"{self.disk(encoding) / 1e6:,.0f} MB of disk"
         )
 
@@ -192,12 +223,49 @@ def make_plan(
     """Fill in what the function decides: 32 pixels of halo and 64 of overlap, or its margin and none where it has one.
 
     Raises:
-        InputError: for sizes that do not go together, and for a function that cannot be loaded.
+        InputError: for sizes that do not go together, for a function that cannot be loaded, and for a scene that lies
+            elsewhere.
     """
+    for source in sources.values():
+        _require_shared(source, grid)
     function: TileFunction = origin.load()
+    # A tile larger than the scene would be empty beyond it.
+    unit = lcm(BLOCK, function.step)
+    tile = min(tile, unit * ceil(max(grid.width, grid.height) / unit))
     halo = (function.margin or 32) if halo is None else halo
     overlap = (0 if function.margin else 64) if overlap is None else overlap
-    return Plan(dict(sources), grid, origin, function.step, function.margin, tile, halo, overlap, mask)
+    plan = Plan(dict(sources), grid, origin, function.step, function.margin, tile, halo, overlap, mask)
+    if plan.reading > (room := _memory() // 2):
+        raise InputError(
+            f"Tiles of {tile} pixels take {plan.reading / 1e9:,.1f} GB a worker for what is read, more than half of "
+            f"this machine's memory ({room / 1e9:,.1f} GB): give a smaller --tile, such as 512."
+        )
+    return plan
+
+
+def _memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def require_unchanged(plan: Plan, before: Mapping[Path, str]) -> None:
+    """Raise `InputError` where a source is no longer the file that the map was begun with."""
+    for path, stamp in plan.stamps().items():
+        if stamp != before.get(path):
+            raise InputError(
+                f"{path} was changed while it was mapped, so the map would be of two files: give --restart to begin "
+                "anew."
+            )
+
+
+def _require_shared(source: Source, grid: Grid) -> None:
+    """Raise `InputError`, with the distance, where a scene shares no pixel with a grid."""
+    path = file_in(source.root, source.scene.paths[0])
+    if has_gcps(path):
+        return
+    own = grid_of(path)
+    if own.crs is not None and grid.crs is not None:
+        require_overlap(grid, own, "The grid of the map", source.scene.paths[0])
 
 
 def _stamp(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from plait.errors import InputError
 from plait.pairs.workers import Died, each
+from plait.progress import warn
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -51,6 +52,8 @@ def cluster(address: str) -> Runner:
         from distributed import as_completed
 
         with _client(address) as client:
+            if not client.nthreads():
+                warn(f"{address} has no worker yet, so the map waits: start some with 'dask worker {address}'.")
             running: dict[Future[Row], Job] = {}
             answered: Any = as_completed(loop=client.loop)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 
+import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
@@ -15,16 +16,20 @@ from rasterio.warp import transform_bounds
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
 from plait.pairs.table import file_in
+from plait_remote_sensing.bands import MSI_BANDS, POLARISATIONS, band_of
 from plait_remote_sensing.pairing.catalogue import Entry
 from plait_remote_sensing.pairing.matching import match
 from plait_remote_sensing.pairing.stac_reader import stac_catalogue
 from plait_remote_sensing.products.describe import describe
+from plait_remote_sensing.products.glance import sample
 from plait_remote_sensing.products.sentinel2 import reference_path
 from plait_remote_sensing.radar.gcps import LIMIT_M
-from plait_remote_sensing.raster import Grid, footprint_of, grid_of, has_gcps
+from plait_remote_sensing.raster import Grid, band_names_of, footprint_of, grid_of, has_gcps
 from plait_remote_sensing.scene import SENSORS, Sensor
 from plait_remote_sensing.tiling.plan import Source
 
+_DARKEST = -1.0
+"""No stored reflectance has a median below this, and hardly any backscatter in decibels one above."""
 PIXEL = 10.0
 """Metres: the pixels of the grid of a scene that has ground control points only."""
 
@@ -66,11 +71,36 @@ class Request:
                 scene, root = product.scene, product.root
             else:
                 path = product.resolve()
+                _require_sensor(sensor, path)
                 root = path.parent
                 limit = reading.geolocation_limit
                 scene = describe(path, root, sensor, reading.sar_unit, reading.optical_offset, limit)
             found[sensor] = Source(scene, root, reading.bands.get(sensor))
         return found
+
+
+def _require_sensor(sensor: Sensor, path: Path) -> None:
+    """Raise `InputError` for a raster that is, by the names of its bands or its values, of the other sensor."""
+    if not path.is_file():
+        return
+    names = band_names_of(path)
+    known = {band for name in names if name and (band := band_of(name))}
+    if sensor == "sar" and known and known <= set(MSI_BANDS):
+        raise InputError(
+            f"--sar {path} has the bands {', '.join(sorted(known))}: is it the optical scene? Give it with --optical."
+        )
+    if sensor == "optical" and known and known <= set(POLARISATIONS):
+        raise InputError(
+            f"--optical {path} has the bands {', '.join(sorted(known))}: is it the SAR scene? Give it with --sar."
+        )
+    if sensor == "optical" and len(names) <= 2:
+        values = sample(path)
+        low = float(np.median(values[np.isfinite(values)])) if np.isfinite(values).any() else 0.0
+        if low < _DARKEST:
+            raise InputError(
+                f"--optical {path} has {len(names)} band(s) of negative values (median {low:.1f}), as decibels are: is "
+                "it the optical scene? Give SAR with --sar."
+            )
 
 
 def map_grid(sources: Mapping[str, Source]) -> Grid:
@@ -103,10 +133,16 @@ def listed(table: Path, out: Path, suffix: str) -> list[Request]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
+            columns = [name for name in rows[0] if name] if rows else list(SENSORS)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{table} cannot be read ({error}): give a CSV with the columns sar, optical and name."
         ) from error
+    if not set(SENSORS) & set(columns):
+        raise InputError(
+            f"{table} has the columns {', '.join(columns)}, and a list of scenes has sar or optical, or both, and may "
+            "have name: rename them."
+        )
     requests: list[Request] = []
     for number, row in enumerate(rows, 2):
         products: dict[Sensor, Path | Source] = {
@@ -156,6 +192,8 @@ def _inside(out: Path, name: str, suffix: str, where: str) -> Path:
     file = out / (name if name.endswith(suffix) else name + suffix)
     if not file.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{where}: the map '{name}' would lie outside {out}: name it without '..' and '/'.")
+    if file.stem == "maps":
+        raise InputError(f"{where}: a map 'maps' would be described in maps.json, where all are listed: rename it.")
     return file
 
 

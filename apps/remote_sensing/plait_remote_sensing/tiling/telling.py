@@ -7,20 +7,22 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import plait
+import plait_remote_sensing
 from plait_remote_sensing.tiling.plan import Plan, Source
 from plait_remote_sensing.tiling.tiling import Place
 
 _NAMED = 3
 """So many places of one cause are named, and the others counted."""
 _NOT_THE_USERS = tuple(str(Path(path)) for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")))
-_OURS = str(Path(__file__).parent)
+_OURS = tuple(str(Path(module.__file__ or "").parent) for module in (plait, plait_remote_sensing))
 
 
 def reading_line(modality: str, source: Source) -> str:
     """How a scene is read, and what was assumed."""
     scene = source.scene
     offset = f", offset {scene.offset:g}" if scene.sensor == "optical" else ""
-    notes = "".join(f"; {note}" for note in scene.notes)
+    notes = "".join(f"; {note.rstrip('.')}" for note in scene.notes)
     return f"{modality}: {', '.join(scene.paths)}: unit {scene.unit}{offset}, bands {', '.join(source.seen)}{notes}"
 
 
@@ -57,5 +59,5 @@ def in_short(failures: Mapping[str, str]) -> Iterator[str]:
 def line_of(error: BaseException) -> str:
     """Where in the user's own code an error arose, as words to put behind it; empty where it was in none."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((*_NOT_THE_USERS, _OURS, "<"))]
+    own = [frame for frame in frames if not frame.filename.startswith((*_NOT_THE_USERS, *_OURS, "<"))]
     return f" at {Path(own[-1].filename).name}, line {own[-1].lineno}" if own else ""

@@ -64,6 +64,11 @@ class Tiling:
     def columns(self) -> int:
         return self._count(self.width)
 
+    @property
+    def edges(self) -> int:
+        """How often two squares lie side by side or one above the other."""
+        return self.rows * (self.columns - 1) + self.columns * (self.rows - 1)
+
     def places(self) -> Iterator[Place]:
         """All squares, row by row."""
         return (Place(row, column) for row, column in product(range(self.rows), range(self.columns)))

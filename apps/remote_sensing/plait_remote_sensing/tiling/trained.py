@@ -226,8 +226,8 @@ def _suited(run: TrainedRun, name: str, source: Source) -> Source:
     if absent:
         raise InputError(
             f"{run.folder} was trained on the {name} bands {','.join(wanted)}, and {source.scene.paths[0]} has no "
-            f"{', '.join(absent)} (it has {', '.join(source.scene.bands)}): name its bands so with 'rio edit-info --bidx "
-            "1 --description B02', or give a scene that has them."
+            f"{', '.join(absent)} (it has {', '.join(source.scene.bands)}): name its bands so with 'rio edit-info "
+            "--bidx 1 --description B02', or give a scene that has them."
         )
     return replace(source, bands=wanted)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plait_remote_sensing.tiling.function import Origin
     from plait_remote_sensing.tiling.plan import Source
     from plait_remote_sensing.tiling.scenes import Reading, Request
+    from plait_remote_sensing.tiling.trained import TrainedRun
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,15 @@ def add_map(verbs: Subparsers) -> None:
         metavar="METRES",
         help="a raw SAR product that is farther off is refused (50)",
     )
-    how.add_argument("--sar-bands", type=_names, help="that the function sees, such as VV,VH (all)")
-    how.add_argument("--optical-bands", type=_names, help="such as B02,B03,B04,B08 (all)")
+    how.add_argument("--sar-bands", type=_names, help="that the function sees, such as VV,VH (all, or a run's own)")
+    how.add_argument("--optical-bands", type=_names, help="such as B02,B03,B04,B08 (all, or a run's own)")
     how.add_argument(
         "--mask", action="store_true", help="clouds and shadows of the scene classification are not observed"
     )
     model = parser.add_argument_group("with --run")
     model.add_argument("--pairs", type=Path, help="pair table with the labels")
     model.add_argument("--label", help="map its classes by a linear probe on the table's train rows: land_cover, ...")
-    model.add_argument("--step", type=int, help="side of a patch, which is a pixel of the map (as in training)")
+    model.add_argument("--step", type=int, help="side of a patch, a pixel of the map (that of training)")
     model.add_argument("--dtype", choices=("float32", "int8"), default="float32", help="of embeddings (float32)")
     who = parser.add_argument_group("who computes").add_mutually_exclusive_group()
     who.add_argument("--workers", type=int, help="processes of this machine; 0 is this one (one a processor)")
@@ -102,9 +103,11 @@ def add_map(verbs: Subparsers) -> None:
 def map_scenes(command: Command) -> int:
     """Run ``plait remote-sensing map``; gives back 1 where a scene, or a part of one, could not be mapped."""
     from plait.pairs.layout import Remark
+    from plait.progress import warn
     from plait_remote_sensing.radar.gcps import LIMIT_M
     from plait_remote_sensing.tiling import cluster, make_plan, processes, run_map
     from plait_remote_sensing.tiling.scenes import Reading, map_grid
+    from plait_remote_sensing.tiling.telling import in_short, place_in_pixels, reading_line
 
     if command.run is None and (command.pairs or command.label or command.step):
         raise InputError("--pairs, --label and --step say what a run is asked: give them with --run.")
@@ -121,11 +124,13 @@ def map_scenes(command: Command) -> int:
 
     requests = _requests(command, reading, refuse)
     runner = cluster(command.scheduler) if command.scheduler else processes(_workers(command))
-    origins: dict[str, Origin] = {}
+    runs: dict[str, TrainedRun] = {}
     for request in requests:
         try:
             sources = request.sources(reading)
-            origin = _origin(command, sources, origins)
+            origin, sources = _origin(command, sources, runs)
+            for name, source in sources.items():
+                warn(reading_line(name, source))
             plan = make_plan(
                 sources, map_grid(sources), origin, command.tile, command.halo, command.overlap, command.mask
             )
@@ -135,15 +140,20 @@ def map_scenes(command: Command) -> int:
                 raise
             failures[request.out.name] = str(error)
             continue
-        failures |= {f"{request.out.name}, {job}": cause for job, cause in summary.failures.items()}
+        failures |= {
+            f"{request.out.name}, {place_in_pixels(plan, job)}": cause for job, cause in summary.failures.items()
+        }
         if not summary.failures:
             print(summary)
+            if not summary.observed:
+                failures[request.out.name] = "the function has no answer (NaN) for any pixel that was observed"
     if command.scenes or command.stac:
         _write_ledger(command.out, requests, failures)
-    for name, cause in failures.items():
-        print(f"{name}: {cause}")
+    for line in in_short(failures):
+        print(line)
     if failures:
-        print(f"{len(failures)} failed; the same command does what is missing")
+        anew = "; a mended function begins anew with --restart" if command.function else ""
+        print(f"{len(failures)} failed; the same command does what is missing{anew}")
     return 1 if failures else 0
 
 
@@ -170,29 +180,37 @@ def _requests(command: Command, reading: Reading, refuse: Refuse) -> list[Reques
     return catalogued(command.stac or "", command.days, command.out, suffix, reading, refuse)
 
 
-def _origin(command: Command, sources: Mapping[str, Source], known: dict[str, Origin]) -> Origin:
-    """Where the function comes from; of a run, one for each combination of modalities that scenes have."""
+def _origin(
+    command: Command, sources: Mapping[str, Source], known: dict[str, TrainedRun]
+) -> tuple[Origin, Mapping[str, Source]]:
+    """Where the function comes from, and the scene with the bands that it sees.
+
+    A run is read once for each combination of modalities that scenes have.
+    """
+    if command.run is None:
+        from plait_remote_sensing.tiling.function import Named
+
+        return Named(command.function or "", str(Path.cwd())), sources
+    from plait_remote_sensing.tiling.trained import suited
+
     key = " ".join(sources)
     if key not in known:
-        if command.function is not None:
-            from plait_remote_sensing.tiling.function import Named
-
-            known[key] = Named(command.function, str(Path.cwd()))
-        elif command.run is not None:
-            known[key] = _trained(command, command.run, sources)
-    return known[key]
+        known[key] = _trained(command, command.run, tuple(sources))
+    return known[key], suited(known[key], sources)
 
 
-def _trained(command: Command, folder: Path, sources: Mapping[str, Source]) -> Origin:
+def _trained(command: Command, folder: Path, modalities: Sequence[str]) -> TrainedRun:
+    from plait.progress import warn
     from plait_remote_sensing.tiling.probe import with_probe
     from plait_remote_sensing.tiling.trained import trained_run
 
-    bands = {name: source.seen for name, source in sources.items()}
-    run = trained_run(folder, bands, command.step, command.dtype, command.pairs)
+    warn(f"loading {folder}")
+    run = trained_run(folder, modalities, command.step, command.dtype, command.pairs)
     if command.label is None:
         return run
     if command.pairs is None:
         raise InputError(f"--label {command.label} is a column of a pair table: name it with --pairs.")
+    warn(f"fitting the probe of '{command.label}' on the train rows of {command.pairs}")
     return with_probe(run, command.pairs, command.label)
 
 

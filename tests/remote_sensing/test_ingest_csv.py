@@ -55,10 +55,10 @@ def test_what_a_line_says_of_a_scene_comes_before_what_is_found(root: Path) -> N
     rows, _ = rows_of(
         root,
         "sar,optical,sar_unit,sar_bands,sar_time,optical_offset,optical_missing\n"
-        "a_radar.tif,a_eye.tif,amplitude,HH;HV,2021-04-01T05:00:00Z,1000,7\n",
+        "a_radar.tif,a_eye.tif,scaled,HH;HV,2021-04-01T05:00:00Z,1000,7\n",
     )
     row = rows[0]
-    assert (row["sar_unit"], row["sar_bands"], row["sar_time"]) == ("amplitude", "HH,HV", "2021-04-01T05:00:00Z")
+    assert (row["sar_unit"], row["sar_bands"], row["sar_time"]) == ("scaled", "HH,HV", "2021-04-01T05:00:00Z")
     assert (row["optical_offset"], row["optical_missing"], row["optical_time"]) == (1000.0, 7.0, None)
 
 

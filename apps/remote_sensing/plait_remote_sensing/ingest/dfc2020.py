@@ -22,9 +22,9 @@ from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_remote_sensing.ingest.rois import Patch, Roi, regions, rois
 from plait_remote_sensing.ingest.scenes import majority
-from plait_remote_sensing.ingest.sen12ms import CLASSES, WINDOW, toa_row
+from plait_remote_sensing.ingest.sen12ms import CLASSES, map_codes, toa_row
 from plait_remote_sensing.pairing.places import Bounds, bounds_of, components, with_gap
-from plait_remote_sensing.raster import grid_of, read_window
+from plait_remote_sensing.raster import grid_of
 
 SPLITS = {"ROIs0000_test": "train", "ROIs0000_validation": "val"}
 LABELLED = tuple(code for code in CLASSES if code not in (3, 8))
@@ -75,16 +75,9 @@ def _bounds(root: Path, patch: Patch) -> Bounds | None:
 
 
 def _land_cover(root: Path, patch: Patch, refuse: Refuse) -> int | None:
-    """The class that fills most of a patch; ``None``, and told, where the map cannot be read."""
-    path = patch.files.get("dfc")
-    if path is None:
-        return None
-    try:
-        codes = read_window(root / path, WINDOW, grid_of(root / path))[0]
-    except InputError as error:
-        refuse(path, f"{error} Its patch is kept without label.")
-        return None
-    return majority(np.nan_to_num(codes).astype(np.int64), LABELLED)
+    """The class that fills most of a patch."""
+    codes = map_codes(root, patch, "dfc", refuse)
+    return None if codes is None else majority(np.nan_to_num(codes).astype(np.int64), LABELLED)
 
 
 LAYOUT = Layout(

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
@@ -139,15 +140,22 @@ def _stems(path: Path) -> set[str]:
     return {line.rpartition(".")[0].replace("_s2_", "_").replace("_s1_", "_").replace("_lc_", "_") for line in lines}
 
 
-def _land_cover(root: Path, patch: Patch, refuse: Refuse) -> int | None:
-    """The simplified class that fills most of a patch; ``None``, and told, where the map cannot be read."""
-    path = patch.files.get("lc")
+def map_codes(root: Path, patch: Patch, name: str, refuse: Refuse) -> NDArray[np.float32] | None:
+    """(H, W) the first band of a patch's land cover; ``None`` where it has none, and told where it cannot be read."""
+    path = patch.files.get(name)
     if path is None:
         return None
     try:
-        igbp = read_window(root / path, WINDOW, grid_of(root / path))[0]
+        return read_window(root / path, WINDOW, grid_of(root / path))[0]
     except InputError as error:
         refuse(path, f"{error} Its patch is kept without label.")
+        return None
+
+
+def _land_cover(root: Path, patch: Patch, refuse: Refuse) -> int | None:
+    """The simplified class that fills most of a patch."""
+    igbp = map_codes(root, patch, "lc", refuse)
+    if igbp is None:
         return None
     codes = np.where((igbp >= 0) & (igbp < len(SIMPLIFIED)), igbp, 0).astype(np.int64)
     return majority(np.asarray(SIMPLIFIED)[codes], tuple(CLASSES))

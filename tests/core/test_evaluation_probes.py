@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.evaluation import auroc, knn_probe, label_fraction, linear_probe
+from plait.evaluation.probes import fit_linear_probe
 from plait.evaluation.prompting import zero_shot
 
 PROBES = pytest.mark.parametrize("probe", [linear_probe, knn_probe])
@@ -157,3 +158,13 @@ def test_zero_shot_is_the_difference_of_mean_cosines() -> None:
     positive, negative = np.asarray([[2.0, 0.0], [0.0, 3.0]]), np.asarray([[-1.0, 0.0]])
     rows = np.asarray([[5.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [np.nan, 0.0]])
     assert zero_shot(rows, positive, negative) == pytest.approx([0.5 + 1, 0.5, -0.5 - 1, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_weights_of_a_fitted_probe_say_what_the_probe_says(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(300, 6)) * [1, 10, 0.01, 1, 1, 0] + [0, 5, 0, 100, 0, 3]).astype(np.float32)
+    y = np.digitize(x[:, 0] + 0.1 * x[:, 1] + rng.normal(0, 0.3, 300), np.linspace(-0.5, 1.5, classes - 1))
+    asked = x[rng.permutation(300)[:50]]
+    found = fit_linear_probe(x, y)(asked)
+    np.testing.assert_allclose(found if classes > 2 else found[:, 1], linear_probe(x, y, asked), atol=2e-5)

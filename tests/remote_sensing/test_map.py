@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ from rio_cogeo.cogeo import cog_validate
 
 from plait.apps import load_app
 from plait.cli import main
-from plait.evaluation.probes import linear_probe
 from plait.pairs.table import PairTable
 from plait.recipes import build_model, read_recipe
 from plait.training.run_folder import write_run
 from plait_remote_sensing.load import Loader
-from plait_remote_sensing.tiling.linear import Linear
 from tests.remote_sensing.miniatures.sentinel1 import land, write_safe
 from tests.remote_sensing.stac_core import breaches
 from tests.remote_sensing.tiling_world import numbers, pixels, write_functions
@@ -248,14 +245,3 @@ def test_a_patch_that_nobody_knows_the_size_of_is_asked_for(
     scene, old = world / "S2L2A" / "601D_101L_0_0.tif", without_common(run, tmp_path / "run")
     assert plait("--run", old, "--optical", scene, "--optical-offset", "0", "--out", tmp_path / "map.tif") == 2
     assert "give --step PIXELS" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_the_weights_of_a_probe_say_what_the_probe_says(classes: int) -> None:
-    rng = np.random.default_rng(0)
-    x = (rng.normal(size=(300, 6)) * [1, 10, 0.01, 1, 1, 0] + [0, 5, 0, 100, 0, 3]).astype(np.float32)
-    y = np.digitize(x[:, 0] + 0.1 * x[:, 1] + rng.normal(0, 0.3, 300), np.linspace(-0.5, 1.5, classes - 1))
-    asked = x[rng.permutation(300)[:50]]
-    wanted = linear_probe(x, y, asked)
-    found = Linear.of(partial(linear_probe, x, y), x)(asked)
-    np.testing.assert_allclose(found if classes > 2 else found[:, 1], wanted, atol=2e-5)

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from plait.errors import InputError
+
+if TYPE_CHECKING:  # a map's parent process works without torch, which is most of its memory
+    from torch import Tensor
 
 type Pixels = NDArray[np.float32]
 

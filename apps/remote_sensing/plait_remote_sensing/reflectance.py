@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from plait.errors import InputError
+
+if TYPE_CHECKING:  # a map's parent process works without torch, which is most of its memory
+    from torch import Tensor
 
 type Pixels = NDArray[np.float32]
 
@@ -254,7 +255,7 @@ def scaled(values: Tensor) -> Tensor:
     """
     if values.device.type == "cpu" and not values.requires_grad:
         return scaled_(values.clone())
-    return torch.asinh(values / SOFT) - CENTRE
+    return (values / SOFT).asinh() - CENTRE
 
 
 def scaled_(values: Tensor) -> Tensor:
@@ -269,4 +270,4 @@ def scaled_(values: Tensor) -> Tensor:
 
 def unscaled(values: Tensor) -> Tensor:
     """The inverse of `scaled`."""
-    return torch.sinh(values + CENTRE) * SOFT
+    return (values + CENTRE).sinh() * SOFT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.evaluation.class_scores import Scores, class_scores
-from plait.evaluation.scaling import standardise
+from plait.evaluation.scaling import column_scale, standardise
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse regularisation strengths C that the probe chooses among."""
@@ -45,6 +46,44 @@ def linear_probe(
     groups = np.arange(len(x_train)) if groups is None else groups
     groups = groups[np.isfinite(x_train).all(axis=1)]
     return class_scores(x_train, y_train, x_test, partial(_classify, groups=groups, seed=seed))
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted probe by its weights, for features that do not exist yet: probabilities softmax(weights x + intercept).
+
+    Attributes:
+        weights: (K, D), of features as they come, not standardised.
+        intercept: (K,).
+    """
+
+    weights: NDArray[np.float32]
+    intercept: NDArray[np.float32]
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, K) probabilities of (N, D) features."""
+        odds = (features @ self.weights.T + self.intercept).astype(np.float32)
+        odds -= odds.max(axis=1, keepdims=True)
+        likely: NDArray[np.float32] = np.exp(odds)
+        likely /= likely.sum(axis=1, keepdims=True)
+        return likely
+
+
+def fit_linear_probe(
+    x: NDArray[Any], y: NDArray[Any], groups: NDArray[Any] | None = None, seed: int = 0
+) -> LinearProbe:
+    """Fit the probe of `linear_probe` to finite (N, D) features of (N,) classes, two at least, and keep it."""
+    from threadpoolctl import threadpool_limits
+
+    codes = np.unique(y, return_inverse=True)[1].astype(np.int64)
+    mean, weight = column_scale(x)
+    with threadpool_limits(1):
+        strength = _strength(x, codes, np.arange(len(x)) if groups is None else groups, seed)
+        model = _fitted(((x - mean) * weight).astype(np.float32), codes, strength)
+    slopes, intercept = np.asarray(model.coef_, dtype=np.float64) * weight, np.asarray(model.intercept_, np.float64)
+    if len(slopes) == 1:  # of two classes scikit-learn keeps the second's log odds alone
+        slopes, intercept = (np.concatenate([np.zeros_like(part), part]) for part in (slopes, intercept))
+    return LinearProbe(slopes.astype(np.float32), (intercept - slopes @ mean).astype(np.float32))
 
 
 def label_fraction(y: NDArray[Any], groups: NDArray[Any], fraction: float, seed: int) -> NDArray[np.intp]:
@@ -95,10 +134,14 @@ def _standardised(x: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[np.flo
 
 
 def _logistic(x: NDArray[np.float32], y: NDArray[np.int64], x_test: NDArray[np.float32], strength: float) -> Scores:
+    return _fitted(x, y, strength).predict_proba(x_test).astype(np.float64)
+
+
+def _fitted(x: NDArray[np.float32], y: NDArray[np.int64], strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     model: Any = LogisticRegression(C=strength, max_iter=1000, tol=1e-3)
-    return model.fit(x, y).predict_proba(x_test).astype(np.float64)
+    return model.fit(x, y)
 
 
 def _strength(x: NDArray[Any], y: NDArray[np.int64], groups: NDArray[Any], seed: int) -> float:

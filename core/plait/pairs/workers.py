@@ -12,8 +12,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import torch
-
 from plait.errors import InputError
 
 # A server that runs no threads forks the workers: forking this process could copy a lock that torch or a progress bar
@@ -126,6 +124,8 @@ class _Hand[Tag, Task, Answer]:
 
 def _serve(pipe: Connection, function: Callable[[Any], Any], seconds: float) -> None:
     """Answer tasks until there are no more; the first message says that the process is there."""
+    import torch  # the server has it already, and the process that started it need not
+
     torch.set_num_threads(1)  # the processes share the processors
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process even inside a decoder that never returns to Python

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from plait.apps import load_app
 from plait.errors import InputError
-from plait.evaluation.probes import linear_probe
+from plait.evaluation.probes import fit_linear_probe
 from plait.pairs.table import PairTable
 from plait.recipes import build_loader
 from plait.subjects import ModelSubject
 from plait.training.run_folder import read_run
 from plait_remote_sensing.tiling.function import Classes
-from plait_remote_sensing.tiling.linear import Linear
 from plait_remote_sensing.tiling.trained import TrainedRun
 
 
@@ -45,12 +43,11 @@ def with_probe(run: TrainedRun, pairs: Path, label: str) -> TrainedRun:
     x, y = features[rows], codes[rows].astype(np.int64)
     if len(np.unique(y)) < 2:
         raise InputError(f"{pairs} has fewer than two classes of '{label}' among its train rows: choose another label.")
-    probe = Linear.of(partial(linear_probe, x, y), x)
     names = class_names(table.info.layout, label)
     classes = {
         int(code): names.get(int(code), (f"class {code}", _colour(place))) for place, code in enumerate(np.unique(y))
     }
-    return replace(run, probe=probe, classes=classes, labels=f"{label} of {table.sha256}")
+    return replace(run, probe=fit_linear_probe(x, y), classes=classes, labels=f"{label} of {table.sha256}")
 
 
 def class_names(layout: str, label: str) -> Classes:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from plait.apps import load_app
 from plait.errors import InputError
+from plait.evaluation.probes import LinearProbe
 from plait.model import Model
 from plait.objectives.step import Step
 from plait.training.run_folder import RunInfo, read_run
@@ -21,7 +22,6 @@ from plait_remote_sensing import backscatter, reflectance
 from plait_remote_sensing.radar.speckle import filtered_db
 from plait_remote_sensing.scene import sensor_of
 from plait_remote_sensing.tiling.function import Answer, Classes, Images, Masks, TileFunction
-from plait_remote_sensing.tiling.linear import Linear
 from plait_remote_sensing.tiling.plan import Source
 
 BATCH = 256
@@ -54,7 +54,7 @@ class TrainedRun:
     context: int
     modalities: tuple[str, ...]
     dtype: Literal["float32", "int8"] = "float32"
-    probe: Linear | None = None
+    probe: LinearProbe | None = None
     classes: Classes | None = None
     weights: str = ""
     labels: str = ""

@@ -185,7 +185,7 @@ def _hardware(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", default="auto", help="devices a node, or processes on a CPU (auto)")
     parser.add_argument("--nodes", type=int, default=1, help="machines (1)")
     parser.add_argument("--strategy", default="auto", help="any of Lightning Fabric's (auto)")
-    parser.add_argument("--precision", default="32-true", help="for example bf16-mixed (32-true)")
+    parser.add_argument("--precision", default="32-true", help="32-true, bf16-mixed or 16-mixed (32-true)")
     parser.add_argument("--workers", type=int, default=0, help="loader processes a device (0)")
     _cache(parser)
 

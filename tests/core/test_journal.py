@@ -234,3 +234,12 @@ def test_the_journal_holds_no_text_of_a_row(tmp_path: Path, monkeypatch: pytest.
     assert len([json.loads(line) for line in lines.splitlines()]) == 3
     assert "Doe" not in lines
     assert "Roe" not in lines
+
+
+def test_a_container_that_was_replaced_is_another_row(tmp_path: Path) -> None:
+    row = {"id": "0", "sweep": "part.parquet#3"}
+    (tmp_path / "part.parquet").write_bytes(b"old")
+    before = row_key(row, tmp_path, ("sweep",), "examiner")
+    assert row_key(row, tmp_path, ("sweep",), "examiner") == before
+    (tmp_path / "part.parquet").write_bytes(b"newer")
+    assert row_key(row, tmp_path, ("sweep",), "examiner") != before

@@ -16,7 +16,7 @@ from plait.objectives import Objective, Step
 from plait.pairs.table import PairTable
 from plait.recipes import TeacherSection, complete_recipe, read_recipe
 from plait.training.health import collapsed, health, health_notes
-from plait.training.learner import Learner
+from plait.training.learner import Learner, Sealed
 from plait.training.pretrain import pretrain
 from plait.training.run_folder import read_info
 from plait.training.teacher import Teacher
@@ -71,7 +71,7 @@ def test_no_gradient_reaches_it() -> None:
     world = vectors()
     learner = Learner(world.model(), [(FromTeacher(), 1.0)], 32)
     assert learner.teacher is not None
-    total, _ = learner(world.batch(missing={}), (0, 0))
+    total, _ = learner(Sealed(world.batch(missing={})), (0, 0))
     total.backward()
     assert all(parameter.grad is None for parameter in learner.teacher.parameters())
     assert any(p.grad is not None and p.grad.any() for p in learner.model.encoders["a"].parameters())
@@ -165,7 +165,7 @@ def test_losses_of_one_name_are_told_apart() -> None:
             return {"same": step.nothing() + 2.0, "own": step.nothing()}
 
     learner = Learner(vectors().model(), [(Named(), 1.0), (Named(), 3.0), (Named(), 1.0)], 32)
-    total, named = learner(vectors().batch(), (0, 0))
+    total, named = learner(Sealed(vectors().batch()), (0, 0))
     assert set(named) == {"same", "same#2", "same#3", "own", "own#2", "own#3"}
     assert float(total.detach()) == 10.0
 

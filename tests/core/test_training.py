@@ -23,8 +23,8 @@ import plait as package
 from plait.errors import InputError
 from plait.pairs.table import PairTable
 from plait.recipes import Optimisation, read_recipe
-from plait.training.learner import Learner
-from plait.training.pretrain import pretrain
+from plait.training.learner import Learner, Sealed
+from plait.training.pretrain import Hardware, pretrain
 from plait.training.schedule import learning_rate
 
 Command = Callable[..., tuple[int, str, str]]
@@ -149,6 +149,28 @@ def test_a_modality_absent_from_every_row_costs_nothing(toy: ModuleType, toy_tab
 def test_a_batch_of_one_trains(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:
     folder = run(toy, toy_table, tmp_path / "run", "optimisation.batch_size=1")
     assert all(torch.isfinite(tensor.float()).all() for tensor in weights(folder).values())
+
+
+def test_mixed_precision_trains_on_data_in_full_precision(
+    toy: ModuleType, toy_table: PairTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[torch.dtype] = set()
+    forward = Learner.forward
+
+    def spied(learner: Learner, sealed: Sealed, seed: tuple[int, int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        seen.update(value.dtype for value in sealed.batch.values.values() if isinstance(value, torch.Tensor))
+        seen.add(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float64)
+        return forward(learner, sealed, seed)
+
+    monkeypatch.setattr(Learner, "forward", spied)
+    mixed = run(toy, toy_table, tmp_path / "mixed", hardware=Hardware(precision="bf16-mixed"))
+    assert {value.dtype for value in weights(mixed).values() if value.is_floating_point()} == {torch.float32}
+    # Only autocast is in bfloat16: metres in it would be rounded to parts of a metre.
+    assert seen & {torch.bfloat16, torch.float64, torch.float32} == {torch.bfloat16, torch.float32}
+    losses = [json.loads(line)["loss"] for line in (mixed / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1] < losses[0]
+    with pytest.raises(InputError, match="no precision 'bf16-true': choose one of 32-true, bf16-mixed, 16-mixed"):
+        Hardware(precision="bf16-true")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(toy: ModuleType, toy_table: PairTable, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_crop_without_points_changes_nothing() -> None:
     assert torch.equal(crop_image(sample, top, left, 15, 30)["image"], sample["image"])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 10_000))
 def test_points_move_rigidly_up_to_one_scale(seed: int) -> None:
     sample = {"points": made()["points"][:30]}

@@ -40,7 +40,7 @@ def test_points_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "kind", "cause"),
     [
-        (np.ones(7, dtype="<f4").tobytes(), "kitti", "7 numbers do not make rows of 4"),
+        (np.ones(7, dtype="<f4").tobytes(), "kitti", "do not make rows of 4"),
         (b"", "kitti", "no point with finite coordinates"),
         (np.full(8, np.nan, dtype="<f4").tobytes(), "kitti", "no point with finite coordinates"),
         (b"not a zip", "pandaset", "not a readable 'pandaset' sweep"),

@@ -1,4 +1,4 @@
-"""Open3D is imported when asked for, on machines without libusb too, and never before."""
+"""What other programs look at: clouds by Open3D, which is imported only when asked for, pages, recordings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plait.cli import main
 from plait.errors import InputError
+from plait.pairs.table import PairTable
 from plait_driving.viewing import import_open3d
 
 CODE = """
@@ -39,3 +41,20 @@ def test_a_machine_without_open3d_is_told_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(InputError, match="run 'pip install open3d libusb-package'"):
         import_open3d()
+
+
+def test_a_moment_is_drawn_and_the_whole_drive_recorded(table: PairTable, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    pairs = table.root / "pairs.parquet"
+    assert main(["driving", "view", "--pairs", str(pairs), "--frame", "26", "--out", str(tmp_path), "--rerun"]) == 0
+    html = (tmp_path / "view.html").read_text(encoding="utf-8")
+    assert "Synthetic data" in html
+    assert html.count("<figure>") == 3
+    assert {path.stem for path in (tmp_path / "pictures").iterdir()} == {"camera_0", "birds_eye_0", "ranges_0"}
+    assert (tmp_path / "drive.rrd").read_bytes()[:3] == b"RRF"
+
+
+def test_an_unknown_frame_is_one_sentence(table: PairTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = table.root / "pairs.parquet"
+    assert main(["driving", "view", "--pairs", str(pairs), "--frame", "7", "--out", str(tmp_path)]) == 2
+    assert "has no frame '7': name one such as 24" in capsys.readouterr().err

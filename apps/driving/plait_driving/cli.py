@@ -8,7 +8,8 @@ from pathlib import Path
 from plait.apps import App, Demo, Picture
 from plait.subjects import Subject
 from plait_driving.augment import Augment
-from plait_driving.encoders import SurfacePoints
+from plait_driving.encoders import PillarNet, PointMixer, RangeNet, SparseUNet, SurfacePoints
+from plait_driving.encoders.camera import VitDense
 from plait_driving.ingest import LAYOUTS
 from plait_driving.load import Loader
 from plait_driving.objectives import PointPixelInfoNCE, SuperpixelInfoNCE
@@ -42,11 +43,22 @@ app = App(
         ("driving/point_semantics/B/with_raw", "mean_iou"),
     ),
     pictures=_pictures,
-    encoders={"surface_points": SurfacePoints},
+    encoders={
+        "pillar_net": PillarNet,
+        "point_mixer": PointMixer,
+        "range_net": RangeNet,
+        "sparse_unet": SparseUNet,
+        "surface_points": SurfacePoints,
+        "vit_dense": VitDense,
+    },
     objectives={"superpixel_info_nce": SuperpixelInfoNCE, "point_pixel_info_nce": PointPixelInfoNCE},
     packages={
         "libusb_package": "pip install libusb-package",
+        "onnx": "pip install onnx",
+        "onnxruntime": "pip install onnxruntime",
+        "onnxscript": "pip install onnxscript",
         "open3d": "pip install open3d libusb-package",
+        "rerun": "pip install rerun-sdk",
         "skimage": "pip install scikit-image",
     },
 )

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -98,9 +99,8 @@ def _stamps(row: Row, root: Path, columns: Iterable[str]) -> Iterator[tuple[str,
     for column in columns:
         value = row.get(column)
         for path in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(path, str):
-                try:
-                    found = (root / path).stat()
-                except (OSError, ValueError):  # no such file, or a text that can be no path
-                    continue
-                yield path, found.st_size, found.st_mtime_ns
+            # What follows a '#' says where in the file (FILE.parquet#ROW); a file's own name may have one, too.
+            for name in dict.fromkeys((path, path.partition("#")[0])) if isinstance(path, str) else ():
+                with suppress(OSError, ValueError):  # no such file, or a text that can be no path
+                    found = (root / name).stat()
+                    yield path, found.st_size, found.st_mtime_ns

@@ -42,9 +42,11 @@ from plait.recipes import (
 from plait.training.checkpoint import FILE as CHECKPOINT
 from plait.training.checkpoint import load_checkpoint, save_checkpoint
 from plait.training.health import collapsed, health, health_notes
-from plait.training.learner import Learner, collators
+from plait.training.learner import Learner, Sealed, collators
 from plait.training.run_folder import INFO, METRICS, RECIPE, write_run
 from plait.training.schedule import learning_rate
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Hardware:
         devices: devices a node (processes on a CPU), or ``auto``.
         nodes: machines.
         strategy: any of Lightning Fabric's; ``auto`` is data parallel where there is more than one device.
-        precision: as in Lightning Fabric, for example ``32-true`` or ``bf16-mixed``.
+        precision: as in Lightning Fabric, one of `PRECISIONS`; weights stay float32 in all.
         workers: loader processes a device.
         cache: folder for what the loader has read and made small before; ``None`` reads everything every time.
     """
@@ -68,6 +70,10 @@ class Hardware:
     precision: str = "32-true"
     workers: int = 0
     cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"There is no precision '{self.precision}': choose one of {', '.join(PRECISIONS)}.")
 
 
 def pretrain(
@@ -145,7 +151,7 @@ def pretrain(
             rate = learning_rate(step, recipe.optimisation, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            total, named = wrapped(batch.to(fabric.device), (seed, step))
+            total, named = wrapped(Sealed(batch.to(fabric.device)), (seed, step))
             if not bool(torch.isfinite(total)):
                 raise InputError(_not_finite(step, named, batch))
             fabric.backward(total)

@@ -1,0 +1,68 @@
+"""nuScenes keyframes as mmdetection3d ships them: ``infos.json``, and the images and sweeps beside it.
+
+``lidar2cam`` already holds the motion of the car between the sweep's and each image's time; ``cam2ego`` and
+``lidar2ego`` are the calibration alone. All keyframes of a folder are one group, and train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plait.errors import InputError
+from plait.pairs.layout import Refuse, Row
+from plait_driving.geometry import Array, inverse, rigid
+from plait_driving.ingest.jsons import read_json
+from plait_driving.ingest.rows import camera_row
+
+
+def read_infos(root: Path, refuse: Refuse) -> Iterator[Row]:
+    """One row a keyframe and camera; raises `InputError` where infos.json is something else."""
+    infos = read_json(root / "infos.json", "nuscenes")
+    if not isinstance(infos, dict) or not isinstance(infos.get("data_list"), list):
+        raise InputError(f"{root / 'infos.json'} has no data_list: it is not mmdetection3d's info file as JSON.")
+    for index, frame in enumerate(infos["data_list"]):
+        try:
+            for camera, about in frame["images"].items():
+                row = _row(root, refuse, frame, camera, about)
+                if row is not None:
+                    yield row
+        except InputError as error:
+            refuse(f"infos.json, data_list[{index}]", str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            refuse(f"infos.json, data_list[{index}]", f"its entry is incomplete ({error})")
+
+
+def _row(root: Path, refuse: Refuse, frame: dict[str, Any], camera: str, about: dict[str, Any]) -> Row | None:
+    lidar_to_ego = _rigid(frame["lidar_points"].get("lidar2ego"), "lidar2ego")
+    camera_to_ego = _rigid(about.get("cam2ego"), f"{camera}'s cam2ego")
+    ego_to_world = _rigid(frame.get("ego2global"), "ego2global")
+    image_time = float(about["timestamp"])
+    known = lidar_to_ego is not None
+    return camera_row(
+        root,
+        refuse,
+        row_id=f"{frame['token']}-{camera}",
+        group="keyframes",
+        frame=str(frame["token"]),
+        camera=camera,
+        image=about["img_path"],
+        sweep=frame["lidar_points"]["lidar_path"],
+        sweep_format="nuscenes",
+        lidar_to_camera=rigid(np.array(about["lidar2cam"], dtype=np.float64), f"{camera}'s lidar2cam"),
+        camera_matrix=np.array(about["cam2img"], dtype=np.float64).reshape(3, 3),
+        split="train",
+        time=datetime.fromtimestamp(image_time, UTC).isoformat(),
+        image_time=image_time,
+        sweep_time=float(frame["timestamp"]) if "timestamp" in frame else None,
+        lidar_to_camera_static=inverse(camera_to_ego) @ lidar_to_ego if known and camera_to_ego is not None else None,
+        lidar_to_world=ego_to_world @ lidar_to_ego if known and ego_to_world is not None else None,
+    )
+
+
+def _rigid(values: Any, what: str) -> Array | None:
+    return None if values is None else rigid(np.array(values, dtype=np.float64), what)

@@ -1,0 +1,73 @@
+"""What the report shows: each camera with its pairs, the sweep from above, and how the calibration was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from plait.apps import Picture
+from plait_driving.drawing import birds_eye, overlay, range_image
+from plait_driving.geometry import resize_pixels
+from plait_driving.pair_report.calibration import AXES, Estimate
+from plait_driving.pair_report.filters import CAUSES
+from plait_driving.pair_report.measure import Measured, Pair
+
+
+def frame_pictures(measured: Measured, folder: Path) -> Iterator[Picture]:
+    """Overlays, the bird's-eye view and the range image of one frame."""
+    for number, (name, pair) in enumerate(measured.pairs.items()):
+        path = folder / f"overlay_{number}.png"
+        occluded = pair.points.cause == CAUSES.index("occluded")
+        drawn = pair.points.kept | occluded
+        uv = resize_pixels(pair.points.uv[drawn], pair.size, (pair.image.shape[0], pair.image.shape[1]))
+        distance = np.linalg.norm(pair.sweep.points[drawn, :3], axis=1)
+        title = f"{measured.frame.group}, frame {measured.frame.name}, {name}"
+        overlay(path, pair.image, uv, distance, occluded[drawn], title)
+        said = f"{name}: {int(pair.points.kept.sum()):,} points at the pixels that show them, by calibration"
+        yield Picture(path, f"{said}; crosses mark {int(occluded.sum()):,} that nearer things hide from the camera.")
+    if measured.pairs:
+        pairs = list(measured.pairs.values())
+        largest = max(pairs, key=lambda pair: len(pair.sweep)).sweep
+        alike = [pair.points for pair in pairs if pair.sweep is largest]
+        kept = np.any([points.kept for points in alike], axis=0)
+        hidden = np.any([points.cause == CAUSES.index("occluded") for points in alike], axis=0) & ~kept
+        birds_eye(folder / "birds_eye.png", largest.points, kept, hidden, title="The sweep from above")
+        yield Picture(folder / "birds_eye.png", "The sweep from above; points that no camera shows are grey.")
+        range_image(folder / "range.png", largest.points, largest.ring, title="The sweep unrolled")
+        yield Picture(folder / "range.png", "The sweep as an image of ranges, a row a beam.")
+
+
+def calibration_picture(name: str, pair: Pair, estimate: Estimate, path: Path) -> Picture:
+    """Borders over the edges of one image, and how well they meet when the camera is turned about each axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    left.imshow(pair.look.closeness, cmap="gray_r")
+    uv, depth = pair.look.camera.project(pair.look.borders)
+    left.scatter(*uv[depth > 0].T, s=3, c="red", linewidths=0)
+    height, width = pair.look.closeness.shape
+    left.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
+    left.set_title(f"{name}: borders in the sweep (red) over edges of the image", fontsize=10)
+    for axis, curve, degrees, sure in zip(AXES, estimate.curves, estimate.degrees, estimate.sure, strict=True):
+        (line,) = right.plot(estimate.turns, curve, label=f"{axis}{'' if sure else ', cannot tell'}")
+        right.axvline(float(degrees), color=line.get_color(), linestyle="-" if sure else ":", linewidth=0.8)
+    right.axvline(0, color="0.5", linewidth=0.8, linestyle="--")
+    right.set(xlabel="camera turned by [degrees]", ylabel="closeness of borders to edges")
+    right.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+    return Picture(path, f"{name}: {said(estimate)}.")
+
+
+def said(estimate: Estimate | None) -> str:
+    """The estimate in words."""
+    if estimate is None:
+        return "cannot tell: too few borders of things lie in the images"
+    parts = [
+        f"{axis} {degrees:+.2f} degrees (spread {spread:.2f})" if sure else f"{axis}: cannot tell"
+        for axis, degrees, spread, sure in zip(AXES, estimate.degrees, estimate.spread, estimate.sure, strict=True)
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,142 @@
+"""The pair report as a page: what a reader should know first, then the tables and the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from plait import page
+from plait.apps import Picture
+from plait.pairs.table import PairTable
+from plait_driving.pair_report.calibration import REACH, Estimate
+from plait_driving.pair_report.filters import CAUSES
+from plait_driving.pair_report.pictures import said
+from plait_driving.pair_report.summary import Json
+
+UNKNOWN = "unknown"
+
+
+def sections(
+    path: Path, table: PairTable, figures: Json, estimates: Mapping[str, Estimate | None], pictures: Sequence[Picture]
+) -> Iterator[str]:
+    """The parts of the page, in order."""
+    info = table.info
+    yield page.paragraph(f"{path.name}: layout {info.layout}, {info.source}. Licence: {info.licence}.")
+    yield page.section("In short", page.listed(headlines(figures, estimates)))
+    for frame in figures["frames"][:1]:
+        if frame["axes"]:
+            yield page.note(f"Frame {frame['frame']}: {frame['axes']}")
+    yield page.section("Points by camera", _points(figures["cameras"]))
+    yield page.section("Time and motion", _motion(figures["cameras"]))
+    yield page.section("Calibration", _calibration(estimates))
+    yield page.section("Voxels", _voxels(figures["mixed_share"]))
+    problems = [f"{name}: {cause}" for frame in figures["frames"] for name, cause in frame["problems"].items()]
+    if problems:
+        yield page.section("Rows left out", page.listed(problems))
+    yield page.section("Pictures", *(page.figure(picture) for picture in pictures))
+    yield page.details("Frames", _frames(figures["frames"]))
+
+
+def headlines(figures: Json, estimates: Mapping[str, Estimate | None]) -> Iterator[str]:
+    """What to know before training, a sentence each."""
+    frames, cameras = figures["frames"], figures["cameras"]
+    kept = sorted(frame["kept"] for frame in frames)
+    measured = f"{len(frames)} of {figures['frames_in_table']:,} frames measured"
+    yield f"{measured}: {kept[len(kept) // 2]:,} pairs a frame (median), over {len(cameras)} cameras."
+    seen = sum(camera["in_view"] for camera in cameras.values())
+    hidden = sum(camera["removed"]["occluded"] for camera in cameras.values())
+    yield f"{hidden / max(seen, 1):.1%} of the points in view are hidden from the camera that they project into."
+    errors = {name: camera["pixel_error_if_ignored"] for name, camera in cameras.items()}
+    known = {name: error for name, error in errors.items() if error is not None}
+    if known:
+        worst = max(known, key=lambda name: known[name]["median"])
+        yield (
+            f"Ignoring the ego motion would move pixels by a median of {known[worst]['median']:.1f} px in {worst}, "
+            f"at most {max(error['max'] for error in known.values()):.0f} px."
+        )
+    else:
+        yield "No poses: the ego motion between sweep and image is unknown, and pixels are by calibration alone."
+    for doubt in sorted({frame["axes"] for frame in frames if frame["axes"]}):
+        yield f"Check the axes: {doubt}"
+    for name, estimate in estimates.items():
+        yield f"Calibration of {name}: {said(estimate)}."
+    for grid, share in figures["mixed_share"].items():
+        yield f"Voxels {grid}: {share:.1%} of the pairs share theirs with another superpixel."
+    broken = sum(len(frame["problems"]) for frame in frames)
+    if broken:
+        yield f"{broken} rows make no pairs; they are named below."
+
+
+def _points(cameras: Mapping[str, Any]) -> str:
+    header = ("camera", "frames", "points", "in view", *CAUSES, "kept", "kept / frame")
+    rows = (
+        [
+            name,
+            str(camera["frames"]),
+            f"{camera['points']:,}",
+            f"{camera['in_view']:,}",
+            *(f"{camera['removed'][cause]:,}" for cause in CAUSES),
+            f"{camera['kept']:,}",
+            f"{camera['kept'] / camera['frames']:,.0f}",
+        ]
+        for name, camera in cameras.items()
+    )
+    about = (
+        "Each point counts under the first cause that removes it: behind the camera; beyond what the lens shows; "
+        "outside the image; nearer than the least depth (the car itself); farther than the greatest range; occluded, "
+        "seen by the LiDAR over something that hides it from the camera."
+    )
+    return page.paragraph(about) + page.table(header, rows)
+
+
+def _motion(cameras: Mapping[str, Any]) -> str:
+    offsets = ("image after sweep [ms]", "most", "ego motion [m]", "most", "turn [deg]", "most")
+    header = ("camera", *offsets, "if ignored [px]", "95 %", "most")
+    rows = (
+        [
+            name,
+            *_two(camera["time_offset_s"], 1e3, "+.1f"),
+            *_two(camera["ego_motion_m"], 1.0, ".3f"),
+            *_two(camera["ego_motion_deg"], 1.0, ".3f"),
+            *_three(camera["pixel_error_if_ignored"]),
+        ]
+        for name, camera in cameras.items()
+    )
+    unknown = [name for name, camera in cameras.items() if camera["ego_motion_m"] is None]
+    about = "Medians over frames and, for pixels, over the kept points of all frames, in pixels of the image file."
+    if unknown:
+        about += f" No poses for {', '.join(unknown)}: ego motion unknown."
+    return page.paragraph(about) + page.table(header, rows)
+
+
+def _calibration(estimates: Mapping[str, Estimate | None]) -> str:
+    about = (
+        f"Turns of up to {REACH:g} degrees about each axis of a camera are tried; the estimate is the one that lays "
+        "borders of things in the sweeps best on edges of the images. It is what to turn the camera by, with one "
+        "standard deviation; 'cannot tell' where parts of the view disagree or nothing stands out. A sideways shift of "
+        "the camera looks like a turn."
+    )
+    return page.paragraph(about) + page.table(("camera", "estimate"), ([n, said(e)] for n, e in estimates.items()))
+
+
+def _voxels(shares: Mapping[str, float]) -> str:
+    about = "Pairs whose voxel also holds a point of another superpixel: its features mix what the image keeps apart."
+    rows = ([grid, f"{share:.2%}"] for grid, share in shares.items())
+    return page.paragraph(about) + page.table(("voxels", "pairs that mix superpixels"), rows)
+
+
+def _frames(frames: Sequence[Json]) -> str:
+    rows = (
+        [frame["group"], frame["frame"], f"{frame['points']:,}", f"{len(frame['cameras'])}", f"{frame['kept']:,}"]
+        for frame in frames
+    )
+    return page.table(("group", "frame", "points of the sweep", "cameras", "pairs"), rows)
+
+
+def _two(value: Mapping[str, float] | None, unit: float, form: str) -> list[str]:
+    return [UNKNOWN, ""] if value is None else [format(value[key] * unit, form) for key in ("median", "max")]
+
+
+def _three(value: Mapping[str, float] | None) -> list[str]:
+    return [UNKNOWN, "", ""] if value is None else [f"{value[key]:.1f}" for key in ("median", "p95", "max")]

@@ -1,0 +1,34 @@
+"""The formats that sweeps are stored in, one file each: a reader gives what the file holds, not yet checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from plait_driving.sensors.formats.argoverse2 import read_argoverse2
+from plait_driving.sensors.formats.bin import read_bin
+from plait_driving.sensors.formats.kitti import read_kitti
+from plait_driving.sensors.formats.numpy_files import read_npy, read_npz
+from plait_driving.sensors.formats.nuscenes import read_nuscenes
+from plait_driving.sensors.formats.pandaset import read_pandaset
+from plait_driving.sensors.formats.pandaset_pickle import read_pandaset_pickle
+from plait_driving.sensors.formats.pcd import read_pcd
+from plait_driving.sensors.formats.ply import read_ply
+from plait_driving.sensors.formats.rellis3d import read_rellis3d
+from plait_driving.sensors.formats.waymo import read_waymo
+from plait_driving.sensors.sweep import Sweep
+
+FORMATS: dict[str, Callable[..., Sweep]] = {
+    "kitti": read_kitti,
+    "nuscenes": read_nuscenes,
+    "pandaset": read_pandaset,
+    "pandaset-pkl": read_pandaset_pickle,
+    "argoverse2": read_argoverse2,
+    "waymo": read_waymo,
+    "rellis3d": read_rellis3d,
+    "bin": read_bin,
+    "xyzi-npy": read_npy,
+    "npz": read_npz,
+    "pcd": read_pcd,
+    "ply": read_ply,
+}
+"""What a row's ``sweep_format`` may say; a reader raises ValueError, OSError or KeyError where a file is damaged."""

@@ -31,7 +31,7 @@ type Method = Callable[[NDArray[np.floating], Array, Camera], Mask]
 
 EDGE = np.radians(0.1)
 SEEDS, FRAMES = range(200, 204), (10, 40, 70)
-"""Streets that nothing was chosen on: the defaults of `hidden` were, on seeds 0 to 3."""
+"""Streets that nothing was chosen on: the defaults of `hidden` were, on seeds 0 to 15."""
 
 BEHIND = (0.05, 0.3)
 """How far behind its window's nearest point a point must be to be hidden: a share of its depth, and metres."""

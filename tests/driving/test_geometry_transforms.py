@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
@@ -21,6 +21,7 @@ def _twist(along: list[float], axis: int, angle: float) -> np.ndarray:
     return np.concatenate([along, angle * direction / np.linalg.norm(direction)])
 
 
+@settings(max_examples=50)
 @given(st.lists(metres, min_size=3, max_size=3), st.integers(0, 99), TURNS)
 def test_the_exponential_is_that_of_the_matrix_and_the_logarithm_undoes_it(
     along: list[float], axis: int, angle: float

@@ -6,7 +6,7 @@ from math import atan, inf, sqrt, tan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plait.errors import InputError
@@ -90,6 +90,7 @@ def test_points_behind_a_camera_have_no_pixel() -> None:
     assert depth.tolist() == [-5.0, 0.0]
 
 
+@settings(max_examples=40)
 @given(lenses, slopes, slopes, st.floats(0.5, 90.0))
 def test_the_ray_of_a_points_pixel_leads_to_the_point(lens: Lens, x: float, y: float, depth: float) -> None:
     camera, point = Camera(MATRIX, (540, 960), lens), np.array([[x * depth, y * depth, depth]])
@@ -97,6 +98,7 @@ def test_the_ray_of_a_points_pixel_leads_to_the_point(lens: Lens, x: float, y: f
     np.testing.assert_allclose(ray * np.linalg.norm(point), point, atol=1e-6 * depth)
 
 
+@settings(max_examples=40)
 @given(lenses, slopes, slopes, st.integers(40, 2000), st.integers(40, 2000))
 def test_resize_crop_and_flip_move_pixels_as_they_move_the_image(
     lens: Lens, x: float, y: float, height: int, width: int

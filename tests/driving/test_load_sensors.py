@@ -86,14 +86,14 @@ def pairs(sample: Sample) -> Iterator[tuple[list[float], list[float]]]:
 
 def test_a_corruption_leaves_the_pairs_of_what_survives(make_row: MakeRow, tmp_path: Path) -> None:
     row, clean = make_row(cloud(400)), Loader(occluded=True)
-    foggy = Loader(occluded=True, corruption={"kind": "fog", "severity": 5, "seed": 1})  # pyright: ignore[reportArgumentType]
+    foggy = Loader(occluded=True, corruption={"kind": "fog", "severity": 5, "seed": 1})
     before, after = clean(row, tmp_path, ALL), foggy(row, tmp_path, ALL)
     assert not torch.equal(before["image"], after["image"])
     pixel_of, left = ({tuple(xyz): uv for xyz, uv in pairs(sample)} for sample in (before, after))
     survivors = pixel_of.keys() & left.keys()
     assert 20 < len(survivors) < 400
     assert all(pixel_of[xyz] == left[xyz] for xyz in survivors)
-    none = Loader(occluded=True, corruption={"kind": "fog", "severity": 0})  # pyright: ignore[reportArgumentType]
+    none = Loader(occluded=True, corruption={"kind": "fog", "severity": 0})
     assert all(
         torch.equal(none(row, tmp_path, ALL)[name], before[name]) for name in ("image", "points", "point_pixels")
     )
@@ -112,6 +112,6 @@ def test_superpixels_come_from_the_row_s_file_or_the_method_asked_for(make_row: 
 @pytest.mark.parametrize("given", [{"kind": "fog"}, {"kind": "fog", "severity": 3, "sead": 1}])
 def test_a_corruption_that_is_not_understood_is_one_sentence(given: dict[str, object]) -> None:
     with pytest.raises(InputError, match="is not understood: give kind, severity, and a seed"):
-        Loader(corruption=given)  # pyright: ignore[reportArgumentType]
+        Loader(corruption=given)
     with pytest.raises(InputError, match=r"'fog' has no severity 2\.0: choose from 0 to 5"):
-        Loader(corruption={"kind": "fog", "severity": 2.0})  # pyright: ignore[reportArgumentType]
+        Loader(corruption={"kind": "fog", "severity": 2.0})

@@ -16,9 +16,9 @@ from plait.pairs.table import PairTable, TableInfo
 from plait_driving.geometry import Camera, Lens, pose, transform_points
 from plait_driving.ingest import LAYOUTS
 from plait_driving.ingest.rows import MODALITIES, camera_row
+from plait_driving.moments import Moment, moments_of
 from plait_driving.pair_report import pairs
 from plait_driving.pair_report.filters import CAUSES, Limits, filtered
-from plait_driving.pair_report.frames import Frame, frames_of
 from plait_driving.pair_report.measure import Chosen, measure
 from plait_driving.pair_report.mixing import GRIDS, mixed
 from plait_driving.pair_report.motion import motion
@@ -34,7 +34,7 @@ AHEAD = pose([[0, -1, 0], [0, 0, -1], [1, 0, 0]], [0, 0, 0])
 
 def test_each_point_counts_once_under_the_first_cause_that_removes_it() -> None:
     points = np.array([[-5.0, 0, 0], [10, 9, 0], [0.9, 0, 0], [50, 0, 0], [10, 0, 0]])
-    found = filtered(points, AHEAD, CAMERA, Limits(max_range=40.0))
+    found = filtered(points, View(AHEAD, CAMERA.matrix), CAMERA, Limits(max_range=40.0))
     assert found.removed == {"behind": 1, "lens": 0, "outside": 1, "near": 1, "far": 1, "occluded": 0}
     assert found.kept.tolist() == [False] * 4 + [True]
     assert found.in_view.tolist() == [False, False, True, True, True]
@@ -42,7 +42,7 @@ def test_each_point_counts_once_under_the_first_cause_that_removes_it() -> None:
 
 def test_what_a_lens_cannot_show_is_not_called_outside() -> None:
     camera = replace(CAMERA, lens=Lens("brown", (-0.3, 0.0, 0.0, 0.0)))
-    found = filtered(np.array([[1.5, 2.5, 0.0]]), AHEAD, camera, Limits())
+    found = filtered(np.array([[1.5, 2.5, 0.0]]), View(AHEAD, camera.matrix), camera, Limits())
     assert CAUSES[found.cause[0]] == "lens"
 
 
@@ -161,7 +161,7 @@ def test_swapped_axes_are_said_in_the_report(tmp_path: Path, taken: Capture) -> 
     swapped = pose([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], [0, 0, 0]) @ taken.views["front"].lidar_to_camera
     row = _row(tmp_path, taken, "front", "0")
     row["lidar_to_camera"] = swapped.ravel().tolist()
-    found = measure(Frame("drive", "0", [row]), tmp_path, Chosen(image_size=(64, 112)))
+    found = measure(Moment("drive", "0", [row]), tmp_path, Chosen(image_size=(64, 112)))
     assert found.axes is not None
     assert "the camera's axes are x forward, y left, z up" in found.axes
 
@@ -169,7 +169,7 @@ def test_swapped_axes_are_said_in_the_report(tmp_path: Path, taken: Capture) -> 
 def test_frames_are_spread_over_the_table(tmp_path: Path, taken: Capture) -> None:
     rows = [_row(tmp_path, taken, "front", "0")]
     table = PairTable.read(_table(tmp_path, [rows[0] | {"id": f"{i}", "frame": f"{i}"} for i in range(9)]))
-    frames, total = frames_of(table, 3)
+    frames, total = moments_of(table, 3)
     assert ([frame.name for frame in frames], total) == (["0", "4", "8"], 9)
 
 
@@ -186,7 +186,7 @@ def test_a_table_that_cannot_be_reported_is_refused(tmp_path: Path, taken: Captu
 def test_the_real_keyframe_mixes_as_many_voxels_as_research_measured(shared_data: Path) -> None:
     root = shared_data / "driving" / "nuscenes_keyframe"
     rows = list(LAYOUTS["nuscenes"].read(root, pytest.fail))
-    found = measure(Frame("keyframe", "0", rows), root, Chosen())
+    found = measure(Moment("keyframe", "0", rows), root, Chosen())
     kept = sum(int(pair.points.kept.sum()) for pair in found.pairs.values())
     shares = {grid: sum(pair.mixed[grid] for pair in found.pairs.values()) / kept for grid in GRIDS}
     # research/driving.md, finding 8: 9.0 % and 0.9 %, by another superpixel code.

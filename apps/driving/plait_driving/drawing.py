@@ -137,7 +137,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height))
     # Fixed margins in inches: a layout that is computed takes longer than the drawing.
-    sides = {"left": 0.6 / width, "right": 1 - 0.2 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    sides = {"left": 0.6 / width, "right": 1 - 0.65 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
     return figure, figure.subplots(gridspec_kw=sides)
 
 

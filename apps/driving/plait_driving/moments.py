@@ -35,4 +35,5 @@ def moments_of(table: PairTable, most: int) -> tuple[list[Moment], int]:
     keys = list(found)
     if len(keys) > most:
         keys = [keys[place] for place in np.linspace(0, len(keys) - 1, most).round().astype(int)]
-    return [Moment(*key, [table.row(index) for index in found[key]]) for key in keys], len(found)
+    moments = [Moment(group, name, [table.row(index) for index in found[group, name]]) for group, name in keys]
+    return moments, len(found)

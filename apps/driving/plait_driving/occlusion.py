@@ -6,7 +6,8 @@ each point is joined to the next one above on the same surface, and the joints a
 surface by direction. A point well behind that surface is hidden.
 
 Nothing is asked of the sweep but the points: no beam numbers, no order, no single place from which all were measured.
-What the LiDAR never met hides nothing here: thin things between two beams, dark glass, the far sides of things.
+What the LiDAR never met hides nothing here: thin things between two beams, dark glass, the far sides of things. What
+it saw through a fence, a bare bush or a window may count as hidden where their bars and twigs join into a surface.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Cells:
     def mean(self, x: Tensor) -> Tensor:
         """(K, D) mean over each cell of (P, D), in float32 or better."""
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        total = x.new_zeros(len(self.counts), x.shape[1]).index_add(0, self.index, x)
+        total = x.new_zeros(self.counts.shape[0], x.shape[1]).index_add(0, self.index, x)
         return total / self.counts[:, None]
 
 

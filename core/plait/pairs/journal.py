@@ -99,8 +99,10 @@ def _stamps(row: Row, root: Path, columns: Iterable[str]) -> Iterator[tuple[str,
     for column in columns:
         value = row.get(column)
         for path in value if isinstance(value, list | tuple) else (value,):
+            if not isinstance(path, str):
+                continue
             # What follows a '#' says where in the file (FILE.parquet#ROW); a file's own name may have one, too.
-            for name in dict.fromkeys((path, path.partition("#")[0])) if isinstance(path, str) else ():
+            for name in dict.fromkeys((path, path.partition("#")[0])):
                 with suppress(OSError, ValueError):  # no such file, or a text that can be no path
                     found = (root / name).stat()
-                    yield path, found.st_size, found.st_mtime_ns
+                    yield name, found.st_size, found.st_mtime_ns

@@ -71,7 +71,7 @@ class Corruption:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"There is no corruption '{self.kind}': choose one of {', '.join(KINDS)}.")
-        if not isinstance(self.severity, int) or self.severity not in range(SEVEREST + 1):
+        if str(self.severity) not in map(str, range(SEVEREST + 1)):  # 2.0 in YAML is no grade
             raise InputError(f"Corruption '{self.kind}' has no severity {self.severity}: choose from 0 to {SEVEREST}.")
         if self.seed < 0:
             raise InputError(f"Corruption '{self.kind}' has the seed {self.seed}: give a whole number from 0 on.")

@@ -115,8 +115,8 @@ def _example_images(encoder: Encoder, image_size: tuple[int, int] | None) -> Ten
     channels = getattr(encoder, "in_channels", None)
     if not isinstance(channels, int):
         raise InputError(
-            f"A {type(encoder).__name__} encoder cannot be exported: export one of images, or one of points (surface_points, "
-            "sparse_unet, point_mixer, range_net, pillar_net)."
+            f"A {type(encoder).__name__} encoder cannot be exported: export one of images, or one of points "
+            "(surface_points, sparse_unet, point_mixer, range_net, pillar_net)."
         )
     if image_size is None:
         raise InputError("An encoder of images is exported for one size of them: give image_size.")

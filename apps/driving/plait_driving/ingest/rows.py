@@ -43,9 +43,9 @@ def camera_row(
 
     ``image``, ``sweep`` and ``sweep_labels`` are paths below ``root``, and may point into a container
     (``FILE.parquet#ROW``). ``sweep_format`` is one of `plait_driving.sensors.FORMATS`; ``semantics`` says which class
-    list the sweep's per-point labels use, and ``sweep_labels`` is their file where they lie beside the sweep. ``group`` is
-    the drive, ``time`` that of the exposure in ISO 8601. The rest is as in `plait_driving.view.View`, whose ``static`` is
-    ``lidar_to_camera_static``.
+    list the sweep's per-point labels use, and ``sweep_labels`` is their file where they lie beside the sweep. The
+    drive is the ``group``, and ``time`` that of the exposure in ISO 8601. The rest is as in `plait_driving.view.View`,
+    whose ``static`` is ``lidar_to_camera_static``.
     """
     there = {name: _is_there(root, path) for name, path in (("image", image), ("sweep", sweep))}
     for name, path in (("image", image), ("sweep", sweep)):

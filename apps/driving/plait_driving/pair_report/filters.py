@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from plait_driving.geometry import MIN_DEPTH, Array, Camera, transform_points, visible
 from plait_driving.occlusion import hidden
+from plait_driving.view import View
 
 CAUSES = ("behind", "lens", "outside", "near", "far", "occluded")
 """Behind the camera; beyond what its lens shows; outside its image; on the car itself; too far; hidden by a surface."""
@@ -48,9 +49,9 @@ class Filtered:
         return {name: int((self.cause == place).sum()) for place, name in enumerate(CAUSES)}
 
 
-def filtered(points: NDArray[np.floating], lidar_to_camera: Array, camera: Camera, limits: Limits) -> Filtered:
+def filtered(points: NDArray[np.floating], view: View, camera: Camera, limits: Limits) -> Filtered:
     """Decide about (N, 3 or more) points in the LiDAR frame."""
-    uv, depth = camera.project(transform_points(lidar_to_camera, points[:, :3]))
+    uv, depth = camera.project(transform_points(view.lidar_to_camera, points[:, :3]))
     in_view = visible(uv, depth, camera.size, 0.0)
     no_pixel = np.isnan(uv).any(axis=1)
     fails = {
@@ -59,7 +60,7 @@ def filtered(points: NDArray[np.floating], lidar_to_camera: Array, camera: Camer
         "outside": ~in_view,
         "near": depth <= limits.min_depth,
         "far": np.linalg.norm(points[:, :3], axis=1) > limits.max_range,
-        "occluded": hidden(points, lidar_to_camera, camera),
+        "occluded": hidden(points, view.lidar_to_camera, camera, view.origin),
     }
     cause = np.full(len(points), -1)
     for place, name in reversed(list(enumerate(CAUSES))):

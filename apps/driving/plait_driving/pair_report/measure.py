@@ -15,10 +15,10 @@ from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_driving.geometry import Array, Camera, resize_pixels
 from plait_driving.load import sweep_of
+from plait_driving.moments import Moment
 from plait_driving.pair_report.calibration import Look, look, working_size
 from plait_driving.pair_report.depth_edges import depth_edges
 from plait_driving.pair_report.filters import Filtered, Limits, filtered
-from plait_driving.pair_report.frames import Frame
 from plait_driving.pair_report.mixing import GRIDS, cartesian, mixed
 from plait_driving.pair_report.motion import Motion, motion
 from plait_driving.sensors import Sweep, image_size, read_image
@@ -80,13 +80,13 @@ class Pair:
 class Measured:
     """One frame's pairs by camera, the rows that cost themselves with their cause, and a doubt about its axes."""
 
-    frame: Frame
+    frame: Moment
     pairs: dict[str, Pair]
     problems: dict[str, str]
     axes: str | None
 
 
-def measure(frame: Frame, root: Path, chosen: Chosen) -> Measured:
+def measure(frame: Moment, root: Path, chosen: Chosen) -> Measured:
     """Measure what can be read of a frame."""
     pairs: dict[str, Pair] = {}
     problems: dict[str, str] = {}
@@ -114,7 +114,7 @@ def _pair(row: Row, root: Path, chosen: Chosen, sweeps: dict[str, tuple[Sweep, A
         sweeps[row["sweep"]] = sweep, depth_edges(sweep)
     sweep, borders = sweeps[row["sweep"]]
     image = read_image(path, working_size(size))
-    points = filtered(sweep.points, view.lidar_to_camera, camera, chosen.limits)
+    points = filtered(sweep.points, view, camera, chosen.limits)
     kept = points.kept
     pixels = np.asarray(image, dtype=np.uint8)
     closeness = look(pixels.astype(np.float32) / 255.0, camera, view.lidar_to_camera, borders)

@@ -12,9 +12,9 @@ from plait.apps import Picture
 from plait.errors import InputError
 from plait.pairs.table import PairTable
 from plait.progress import progress
+from plait_driving.moments import moments_of
 from plait_driving.pair_report import sections
 from plait_driving.pair_report.calibration import Estimate, estimate
-from plait_driving.pair_report.frames import frames_of
 from plait_driving.pair_report.measure import Chosen, Measured, Pair, measure
 from plait_driving.pair_report.pictures import calibration_picture, frame_pictures
 from plait_driving.pair_report.summary import Json, camera_figures, frame_figures, mixed_shares, results
@@ -38,7 +38,7 @@ def pairs(path: Path, out: Path, most: int, chosen: Chosen) -> int:
         raise InputError(f"{path} was ingested by '{table.info.app}': use 'plait {table.info.app}' for it.")
     if most < 1:
         raise InputError(f"--max-frames {most} leaves nothing to measure: give 1 or more.")
-    frames, total = frames_of(table, most)
+    frames, total = moments_of(table, most)
     measured: list[Measured] = []
     with progress("frames", len(frames)) as advance:
         for frame in frames:

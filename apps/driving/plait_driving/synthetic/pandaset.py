@@ -139,6 +139,7 @@ def _frame_entry(frame: int, lidar_to_world: Array, cameras: dict[str, Array]) -
     return {
         "lidar_pose": _pose_entry(lidar_to_world),
         "lidar_timestamp": time,
+        "lidar_origin": [0.0, 0.0, 0.0],
         "camera_pose": {camera: _pose_entry(transform) for camera, transform in cameras.items()},
         "camera_timestamp": dict.fromkeys(cameras, time),
         "has_front_points": True,

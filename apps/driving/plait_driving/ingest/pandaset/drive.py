@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Row
 from plait_driving.geometry import Array, inverse
 from plait_driving.ingest.jsons import read_json
-from plait_driving.ingest.pandaset.poses import camera_matrix, sensor_to_world, static_calibration, trajectory
+from plait_driving.ingest.pandaset.poses import PANDAR64, camera_matrix, sensor_to_world, static_calibration, trajectory
 from plait_driving.ingest.rows import camera_row
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -85,6 +87,7 @@ def _frame_rows(
             sweep_time=about.get("lidar_timestamp"),
             lidar_to_camera_static=static_calibration(lidar, image_time, camera_to_world),
             lidar_to_world=lidar_to_world,
+            lidar_origin=np.array(about.get("lidar_origin", PANDAR64), dtype=np.float64),
         )
         if row is not None:
             yield row

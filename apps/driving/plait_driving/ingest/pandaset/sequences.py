@@ -12,11 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
 from plait_driving.geometry import Array, inverse
 from plait_driving.ingest.jsons import read_json
-from plait_driving.ingest.pandaset.poses import camera_matrix, number, sensor_to_world, static_calibration, trajectory
+from plait_driving.ingest.pandaset.poses import (
+    PANDAR64,
+    camera_matrix,
+    number,
+    sensor_to_world,
+    static_calibration,
+    trajectory,
+)
 from plait_driving.ingest.rows import camera_row
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -83,6 +92,7 @@ def _camera_rows(
             sweep_time=sweep_time,
             lidar_to_camera_static=static_calibration(way, image_time, track.poses[frame]),
             lidar_to_world=lidar.poses[frame],
+            lidar_origin=np.array(PANDAR64),
         )
         if row is not None:
             yield row

@@ -143,8 +143,8 @@ def made_times() -> dict[str, float]:
 
 
 def made_rig(origin: tuple[float, float, float]) -> Rig:
-    """Six cameras around a vehicle that turns while it drives."""
-    times = np.arange(10.0, 10.2, 0.05)
+    """Six cameras around a vehicle that turns while it drives; as in nuScenes' tables, every stamp has its pose."""
+    times = np.array(sorted({10.0, 10.15, *made_times().values()}))
     start = pose(Rotation.from_euler("z", 0.7).as_matrix(), origin)
     turns = {f"CAM_{number}": Rotation.from_euler("z", number * np.pi / 3).as_matrix() for number in range(6)}
     matrix = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])
@@ -167,7 +167,7 @@ def devkit(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_tables(root, rig, points, times)
-        script = str(Path(__file__).with_name("devkit_projection.py"))
+        script = str(Path(__file__).parent / "peers/devkit_projection.py")
         command = [str(PYTHON), script, folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin

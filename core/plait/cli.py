@@ -28,6 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What reads our output has read enough, as `head` does; nothing more can be said there, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if arguments.debug or error.filename is None:
+            raise
+        print(f"plait: {error.filename}: {error.strerror}: give another path, or make room.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(
             "plait: interrupted; a run goes on with --resume, an ingest or a map with the same command.",

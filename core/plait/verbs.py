@@ -10,6 +10,7 @@ import json as jsonlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -105,6 +106,7 @@ def evaluate(app: str, run: Path, pairs: Path, out: Path, allow_leakage: bool, c
     """Measure a run on the domain's tasks."""
     from plait import compare as comparing
 
+    _require_room(out)
     domain = load_app(app)
     comparison = comparing.evaluate(domain, run, _table(app, pairs), allow_leakage=allow_leakage, cache=cache)
     return _show(domain, comparison, out, f"{domain.title}: {run.name}")
@@ -124,6 +126,8 @@ def compare(
     from plait import compare as comparing
     from plait.training.pretrain import Hardware
 
+    _require_room(out)
+
     domain = load_app(app)
     comparison = comparing.compare(
         domain, [read_recipe(name, domain) for name in recipes], _table(app, pairs), out,
@@ -134,6 +138,7 @@ def compare(
 
 def embed(app: str, run: Path, pairs: Path, out: Path, cache: Path | None) -> int:
     """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it."""
+    _require_room(out.parent)
     table = _table(app, pairs)
     subject = _subject(app, run, table, cache)
     model = subject.model
@@ -237,6 +242,16 @@ def show_recipe(name: str) -> int:
         )
     print(known[name].read_text(encoding="utf-8"), end="")
     return 0
+
+
+def _require_room(folder: Path) -> None:
+    """Raise `InputError` where a folder cannot be written: before hours of work, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): give another --out, or make room.") from error
 
 
 def _subject(app: str, run: Path, table: PairTable, cache: Path | None) -> ModelSubject:

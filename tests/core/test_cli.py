@@ -200,3 +200,16 @@ def test_output_may_be_cut_off() -> None:
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["embed", "evaluate", "pretrain"])
+def test_an_output_that_cannot_be_written_is_one_sentence(
+    verb: str, plait: Command, toy_pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "below" / "out"
+    what = ("toy_contrast", "--max-steps", 1) if verb == "pretrain" else (tmp_path / "no_run",)
+    code, _, errors = plait("toy", verb, *what, "--pairs", toy_pairs, "--out", out)
+    assert code == 2
+    assert "Not a directory" in errors.splitlines()[-1]
+    assert "Traceback" not in errors

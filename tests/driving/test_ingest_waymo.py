@@ -9,7 +9,9 @@ import pytest
 
 from plait_driving.geometry import inverse
 from plait_driving.load import Loader
+from plait_driving.load import sweep_of as about_lidar
 from plait_driving.sensors import image_size, read_image
+from plait_driving.view import view_of
 from tests.driving.miniatures.waymo import (
     CAMERAS,
     CENTRE,
@@ -106,7 +108,7 @@ def test_the_loader_shows_each_point_where_the_camera_saw_the_ground(tmp_path: P
     sample = Loader(image_size=(32, 48))(row, root, ("points", "point_pixels"))
     assert len(sample["points"]) > 10
     image, _, hits = seen(STAMPS[1])
-    hits, every = hits[image[:, :, 0] > 0], sweep_of(root, row).points
+    hits, every = hits[image[:, :, 0] > 0], about_lidar(row, root, view_of(row)).points
     camera_to_world = vehicle_at(seconds(STAMPS[1]) + LATE[1]) @ CAMERAS[1]
     k1, k2, p1, p2, k3 = LENS
     for point, pixel in zip(sample["points"].numpy(), sample["point_pixels"].numpy(), strict=True):

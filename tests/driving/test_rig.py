@@ -76,6 +76,27 @@ def test_a_whole_rig_at_once_is_within_a_thousandth_of_a_pixel(origin: tuple[flo
         assert np.isnan(projection.uv[behind]).all()
 
 
+def test_a_long_lens_costs_digits_in_proportion() -> None:
+    camera = Camera(np.diag([8000.0, 8000.0, 1.0]) + [[0, 0, 2000], [0, 0, 1000], [0, 0, 0]], (2000, 4000))
+    rig = Rig({"far": camera}, {"far": pose(OPTICAL, [1.5, 0.2, 1.6])}, {"top": np.eye(4)})
+    points = _points(20_000)
+    truth, at_once = rig.project(points, "top", "far"), rig.project_all(points, "top")["far"]
+    off = np.abs(at_once.uv - truth.uv)[truth.inside].max()
+    assert off < 1e-3 * 8000 / 3000
+
+
+def test_a_return_from_the_car_itself_is_in_no_image() -> None:
+    rig = Rig({"front": Camera(MATRIX, (900, 1600))}, {"front": np.eye(4)}, {"top": np.eye(4)})
+    near = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.99], [0.0, 0.0, 1.01]])
+    assert rig.project_all(near, "top")["front"].inside.tolist() == [False, False, True]
+    assert rig.project(near, "top", "front").inside.tolist() == [False, False, True]
+
+
+def test_mountings_are_made_rigid() -> None:
+    rig = Rig({}, {}, {"top": pose(OPTICAL.round(3), [1, 2, 3])[:3]})
+    assert rig.transform("top", "ego").shape == (4, 4)
+
+
 def test_empty_sweeps_and_points_that_are_not_finite_are_in_no_image() -> None:
     rig = _rig()
     assert [len(each.uv) for each in rig.project_all(np.zeros((0, 4), dtype=np.float32), "top").values()] == [0, 0, 0]
@@ -103,6 +124,9 @@ def test_a_million_points_are_projected() -> None:
         (lambda rig: rig.transform("top", "front", 100.0, 107.0), "no ego pose at 107"),
         (lambda rig: Rig(rig.cameras, {}, {}), "Camera 'back' needs both"),
         (lambda rig: Rig({}, {}, {"ego": np.eye(4)}), "Two frames are called 'ego'"),
+        (lambda rig: Rig({}, {}, {"top": np.diag([1.0, 1.0, -1.0, 1.0])}), "mounting of 'top' mirrors the world"),
+        (lambda rig: Rig({}, {}, {"top": np.full((4, 4), np.nan)}), "mounting of 'top' holds numbers that are not"),
+        (lambda rig: rig.project(_points(), "top", "top"), "no camera 'top': choose one of front, left, back"),
         (
             lambda rig: Rig(rig.cameras, rig.camera_to_ego, rig.lidar_to_ego).transform("top", "front", 1.0, 2.0),
             "no ego poses",

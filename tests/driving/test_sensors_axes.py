@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from plait_driving.geometry import Camera, pose
+from plait_driving.geometry import Camera, inverse, pose
 from plait_driving.sensors.axes import swapped_axes
 
 CAMERA = Camera(np.array([[600.0, 0.0, 480.0], [0.0, 600.0, 270.0], [0.0, 0.0, 1.0]]), (540, 960))
@@ -25,7 +26,7 @@ def _street() -> np.ndarray:
 
 
 def test_a_right_calibration_is_not_doubted() -> None:
-    assert swapped_axes(_street(), {"front": BODY_TO_CAMERA}, {"front": CAMERA}) is None
+    assert swapped_axes(_street(), BODY_TO_CAMERA, CAMERA) is None
 
 
 @pytest.mark.parametrize(
@@ -36,21 +37,32 @@ def test_a_right_calibration_is_not_doubted() -> None:
     ],
 )
 def test_a_camera_in_another_convention_is_said(turn: np.ndarray, cause: str) -> None:
-    said = swapped_axes(_street(), {"front": pose(turn, [0, 0, 0]) @ BODY_TO_CAMERA}, {"front": CAMERA})
+    said = swapped_axes(_street(), pose(turn, [0, 0, 0]) @ BODY_TO_CAMERA, CAMERA)
     assert said is not None
     assert cause in said
 
 
 def test_a_sweep_in_a_cameras_convention_is_said() -> None:
-    said = swapped_axes(_street() @ BODY_TO_CAMERA[:3, :3].T, {"front": BODY_TO_CAMERA}, {"front": CAMERA})
+    said = swapped_axes(_street() @ BODY_TO_CAMERA[:3, :3].T, BODY_TO_CAMERA, CAMERA)
     assert said is not None
     assert "the sweep's axes are a camera's, x right, y down, z forward" in said
 
 
+@pytest.mark.parametrize("yaw", [0.0, 55.0, -110.0, 180.0])
+def test_an_inverted_calibration_is_said_whichever_way_the_camera_looks(yaw: float) -> None:
+    """In nuScenes' LiDAR, whose y is ahead."""
+    to_body = pose(Rotation.from_euler("z", -90, degrees=True).as_matrix(), [0, 0, 0])
+    turn = pose(Rotation.from_euler("z", -yaw, degrees=True).as_matrix(), [0, 0, 0])
+    lidar_to_camera, points = BODY_TO_CAMERA @ turn @ to_body, _street() @ to_body[:3, :3]
+    assert swapped_axes(points, lidar_to_camera, CAMERA) is None
+    said = swapped_axes(points, inverse(lidar_to_camera), CAMERA)
+    assert said is not None
+    assert "the transform is camera to LiDAR" in said
+
+
 def test_nothing_is_said_where_nothing_can_be_told() -> None:
-    turned = {"front": pose(CAMERA_TO_BODY, [0, 0, 0]) @ BODY_TO_CAMERA}
-    assert swapped_axes(np.zeros((0, 4)), turned, {"front": CAMERA}) is None
-    assert swapped_axes(np.full((9, 4), np.nan), turned, {"front": CAMERA}) is None
-    assert swapped_axes(_street(), {}, {}) is None
+    turned = pose(CAMERA_TO_BODY, [0, 0, 0]) @ BODY_TO_CAMERA
+    assert swapped_axes(np.zeros((0, 4)), turned, CAMERA) is None
+    assert swapped_axes(np.full((9, 4), np.nan), turned, CAMERA) is None
     # A blind camera: no turn of axes helps.
-    assert swapped_axes(np.full((50, 3), 0.01), {"front": BODY_TO_CAMERA}, {"front": CAMERA}) is None
+    assert swapped_axes(np.full((50, 3), 0.01), BODY_TO_CAMERA, CAMERA) is None

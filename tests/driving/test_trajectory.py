@@ -18,8 +18,8 @@ def _steady(times: list[float]) -> Trajectory:
 
 
 def test_between_stamps_the_vehicle_follows_its_screw_also_far_from_the_origin() -> None:
-    drive = _steady([0.0, 0.1, 0.5, 2.0])
-    for time in (0.0, 0.03, 0.1, 0.4, 1.7, 2.0):
+    drive = _steady([0.0, 0.1, 0.5, 1.4])
+    for time in (0.0, 0.03, 0.1, 0.4, 1.2, 1.4):
         np.testing.assert_allclose(drive.at(time), FAR @ exp_se3(TWIST * time), atol=1e-8)
 
 
@@ -29,6 +29,15 @@ def test_shortly_outside_its_stamps_the_motion_goes_on_and_farther_nothing_is_kn
     np.testing.assert_allclose(drive.at(2.05), FAR @ exp_se3(TWIST * 2.05), atol=1e-8)
     for time in (0.5, 2.5, np.nan):
         with pytest.raises(InputError, match=r"no ego pose at .* they reach from 1\.000000 s to 2\.000000 s"):
+            drive.at(time)
+
+
+def test_over_a_gap_the_motion_is_unknown_but_its_two_poses_count() -> None:
+    drive = _steady([0.0, 0.5, 1.6])
+    for time in (0.25, 0.5, 1.6):
+        np.testing.assert_allclose(drive.at(time), FAR @ exp_se3(TWIST * time), atol=1e-8)
+    for time in (0.51, 1.0, 1.65):
+        with pytest.raises(InputError, match=r"no ego pose near .* those beside it are 1\.1 s apart"):
             drive.at(time)
 
 

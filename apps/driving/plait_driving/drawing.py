@@ -47,7 +47,7 @@ def overlay(
         axis.scatter(*uv[hidden].T, s=14, c="magenta", marker="x", linewidths=0.7, label=label)
         axis.legend(loc="upper right", fontsize=8)
     axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
-    figure.colorbar(drawn, ax=axis, fraction=0.02, pad=0.01, label="range [m]")
+    figure.colorbar(drawn, ax=axis, fraction=0.06, pad=0.01, aspect=40, label="range [m]")
     _save(figure, axis, path, title)
 
 
@@ -105,7 +105,7 @@ def range_image(
     ranges = _unrolled(points, ring, size)
     drawn = axis.imshow(np.ma.masked_invalid(ranges), cmap="turbo_r", vmin=0, vmax=FAR, aspect="auto")
     axis.set(xticks=[], yticks=[], facecolor="0.9")
-    figure.colorbar(drawn, ax=axis, fraction=0.02, pad=0.01, label="range [m]")
+    figure.colorbar(drawn, ax=axis, fraction=0.06, pad=0.01, aspect=40, label="range [m]")
     _save(figure, axis, path, title)
 
 
@@ -137,7 +137,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height))
     # Fixed margins in inches: a layout that is computed takes longer than the drawing.
-    sides = {"left": 0.6 / width, "right": 1 - 0.65 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    sides = {"left": 0.6 / width, "right": 1 - 0.2 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
     return figure, figure.subplots(gridspec_kw=sides)
 
 

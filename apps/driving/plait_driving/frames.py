@@ -54,10 +54,10 @@ def frames_of(table: PairTable, loader: Loader) -> tuple[Frame, ...]:
     """The train and validation rows that have image and points and can be read, each loaded once for all subjects.
 
     At most `POINTS` points a row are drawn (seeded by the row's place in the table), of those with a label where
-    there are labels. Points that the camera cannot see are among them, as in shared/data/TASKS.md: what is asked does
-    not depend on what a recipe takes for hidden.
+    there are labels. Points that the camera cannot see are among them, as in shared/data/TASKS.md, and nothing is
+    corrupted: what is asked is the same of all subjects, whatever their recipes take for hidden or trained under.
     """
-    loader = replace(loader, occluded=True)
+    loader = replace(loader, occluded=True, corruption=None)
     frames: list[Frame] = []
     used = np.isin(table.splits, ("train", "val")) & table.present("image") & table.present("points")
     names = ("image", "points", "point_pixels", "labels")

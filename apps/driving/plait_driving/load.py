@@ -153,7 +153,7 @@ class Loader:
         if self.max_range < math.inf:
             seen &= np.linalg.norm(points, axis=1) <= self.max_range
         if not self.occluded:
-            seen &= ~hidden(points, view.lidar_to_camera, camera, view.origin)
+            seen &= ~hidden(points, view.lidar_to_camera, camera)
         return sweep.take(seen), resize_pixels(uv[seen], size, self.image_size)
 
     def _depth(self, row: Row, root: Path) -> NDArray[np.float32]:
@@ -174,10 +174,13 @@ class Loader:
 
 
 def sweep_of(row: Row, root: Path, view: View | None, corruption: Corruption | None = None) -> Sweep:
-    """A row's sweep with the classes beside it, all of it at the moment of its stamp."""
+    """A row's sweep with the classes beside it, about the LiDAR and all of it at the moment of its stamp."""
     labels = row.get("sweep_labels")
     path = None if labels is None else file_in(root, labels)
     sweep = sensors.read_sweep(file_in(root, row["sweep"]), row["sweep_format"], path)
+    if view is not None and view.lidar_origin is not None:
+        centred = np.column_stack([sweep.points[:, :3] - view.lidar_origin.astype(np.float32), sweep.points[:, 3]])
+        sweep = replace(sweep, points=centred)
     if corruption is not None:
         sweep = corruption.apply_to_sweep(sweep, row["id"])
     if sweep.time is None or view is None or view.sweep_twist is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from plait.pairs.layout import Row
-from plait_driving.geometry import Array, Camera, Lens
+from plait_driving.geometry import Array, Camera, Lens, pose
 
 PINHOLE = Lens()
 
@@ -16,6 +16,9 @@ PINHOLE = Lens()
 @dataclass(frozen=True)
 class View:
     """One camera at one moment, and how the sweep nearest to it lies before it.
+
+    In a data set's own terms its transforms are from the frame that it gives points in; those of `view_of` are from the
+    LiDAR, which `plait_driving.load.sweep_of` moves the points to: ranges and elevations mean something only there.
 
     Attributes:
         lidar_to_camera: (4, 4), with the motion of the car between ``sweep_time`` and ``image_time`` in it, where poses
@@ -43,10 +46,13 @@ class View:
         """The camera of an image file of ``size`` (H, W)."""
         return Camera(self.camera_matrix, size, self.lens)
 
-    @property
-    def origin(self) -> Array:
-        """(3,) where the LiDAR is in the frame of its points [m]."""
-        return np.zeros(3) if self.lidar_origin is None else self.lidar_origin
+    def about_lidar(self) -> View:
+        """The same with transforms from the place of the LiDAR."""
+        if self.lidar_origin is None:
+            return self
+        place = pose(np.eye(3), self.lidar_origin)
+        moved = {name: getattr(self, name) for name in ("lidar_to_camera", "static", "lidar_to_world")}
+        return replace(self, **{name: None if given is None else given @ place for name, given in moved.items()})
 
     def columns(self) -> Row:
         """The columns that hold it, each null where it is unknown."""
@@ -65,7 +71,7 @@ class View:
 
 
 def view_of(row: Row) -> View | None:
-    """The view that a row's columns hold; ``None`` where it has no calibration."""
+    """The view that a row's columns hold, from the LiDAR; ``None`` where it has no calibration."""
     if row.get("lidar_to_camera") is None or row.get("camera_matrix") is None:
         return None
     lens = Lens(row["lens"], tuple(row["lens_coefficients"])) if row.get("lens") else PINHOLE
@@ -79,7 +85,7 @@ def view_of(row: Row) -> View | None:
         _optional(row, "lidar_to_world", 4, 4),
         _optional(row, "sweep_twist", 6),
         _optional(row, "lidar_origin", 3),
-    )
+    ).about_lidar()
 
 
 def _optional(row: Row, column: str, *shape: int) -> Array | None:

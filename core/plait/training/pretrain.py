@@ -47,6 +47,8 @@ from plait.training.run_folder import INFO, METRICS, RECIPE, write_run
 from plait.training.schedule import learning_rate
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+SILENT = 5
+"""After so many steps without any loss the user is told, who may not want to wait for the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ def pretrain(
         multiprocessing_context="fork" if hardware.workers else None,
     )
     refused: dict[str, str] = {}
+    learnt = False
     clock = time.perf_counter()
     learner.train()
     with progress(f"pretrain {recipe.name} (seed {seed})", steps - start, quiet=rank != 0) as advance:
@@ -154,6 +157,12 @@ def pretrain(
             total, named = wrapped(Sealed(batch.to(fabric.device)), (seed, step))
             if not bool(torch.isfinite(total)):
                 raise InputError(_not_finite(step, named, batch))
+            learnt = learnt or bool(total)
+            if not learnt and step + 1 == start + SILENT:
+                warn(
+                    f"{SILENT} steps, and every loss has been 0: no row so far has what the objectives pair. See which "
+                    "modalities and columns the rows lack."
+                )
             fabric.backward(total)
             norm = fabric.clip_gradients(wrapped, optimizer, max_norm=recipe.optimisation.clip_norm)
             optimizer.step()

@@ -39,7 +39,7 @@ def miscalibrated(row: Row, grade: int, rng: np.random.Generator) -> Row:
 
 
 def clock_shifted(row: Row, grade: int, _: np.random.Generator) -> Row:
-    """The sweep stamped as if it were taken this much earlier than it was, so that the car has moved on meanwhile.
+    """The sweep stamped this much later than it was taken: its points are put where the car has moved on to by then.
 
     Raises:
         InputError: where the row does not tell how its LiDAR moves.

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
 from plait_driving.geometry import Array, inverse
+from plait_driving.ingest.calibration_checks import check_axes, check_turn, right_size
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.quaternions import quaternion_pose
 from plait_driving.ingest.rows import MODALITIES, camera_row
 from plait_driving.sensors.trajectory import Trajectory
@@ -28,6 +30,8 @@ SPLITS = ("train", "val", "test")
 _SECOND, _PERIOD = 1e-9, 50_000_000
 _TOGETHER = 1000
 """Poses nearer to each other [ns] are one: double precision tells them apart no more."""
+_LENS = ("fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
+_DIGITS = 18
 _POSE = ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
 
 
@@ -37,6 +41,7 @@ class Ring:
 
     name: str
     matrix: Array
+    size: tuple[int, int]
     camera_to_ego: Array
     stamps: NDArray[np.int64]
 
@@ -60,18 +65,16 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
         )
     for log in logs:
         name = log.relative_to(root).as_posix()
-        try:
+        with refusing(name, refuse):
             poses = _trajectory(log)
-            rings = _rings(log)
+            rings = _rings(log, name, refuse)
             roof = _roof(log)
-        except InputError as error:
-            refuse(name, str(error))
-            continue
-        for ring in rings:
-            if not len(ring.stamps):
-                refuse(f"{name}/sensors/cameras/{ring.name}", "the camera has no image")
-        for stamp in _stamps(log / "sensors/lidar", "feather"):
-            yield from _sweep_rows(root, refuse, name, stamp, rings, roof, *poses)
+            for ring in rings:
+                if not len(ring.stamps):
+                    refuse(f"{name}/sensors/cameras/{ring.name}", "the camera has no image")
+                check_axes(inverse(ring.camera_to_ego), f"{name}/calibration/{ring.name}", refuse)
+            for stamp in _stamps(log / "sensors/lidar", "feather"):
+                yield from _sweep_rows(root, refuse, name, stamp, rings, roof, *poses)
 
 
 def _sweep_rows(
@@ -84,30 +87,34 @@ def _sweep_rows(
             if len(ring.stamps):
                 refuse(sweep, f"{ring.name} has no image within half a period of the sweep")
             continue
-        try:
-            lidar_to_world, ego_to_world = (way.at((each - first) * _SECOND) for each in (stamp, image))
-        except InputError as error:
-            refuse(sweep, str(error))
+        file = f"{log}/sensors/cameras/{ring.name}/{image}.jpg"
+        if not right_size(root / file, ring.matrix, ring.size, file, refuse):
             continue
-        row = camera_row(
-            root,
-            refuse,
-            row_id=f"{log}/{stamp}-{ring.name}",
-            group=log.partition("/")[2],
-            frame=str(stamp),
-            camera=ring.name,
-            image=f"{log}/sensors/cameras/{ring.name}/{image}.jpg",
-            sweep=sweep,
-            sweep_format=NAME,
-            lidar_to_camera=inverse(ego_to_world @ ring.camera_to_ego) @ lidar_to_world,
-            camera_matrix=ring.matrix,
-            split=log.partition("/")[0],
-            image_time=image * _SECOND,
-            sweep_time=stamp * _SECOND,
-            lidar_to_camera_static=inverse(ring.camera_to_ego),
-            lidar_to_world=lidar_to_world,
-            lidar_origin=roof,
-        )
+        row: Row | None = None
+        with refusing(sweep, refuse):
+            lidar_to_world, ego_to_world = (way.at((each - first) * _SECOND) for each in (stamp, image))
+            static = inverse(ring.camera_to_ego)
+            lidar_to_camera = inverse(ego_to_world @ ring.camera_to_ego) @ lidar_to_world
+            check_turn(lidar_to_camera, static, file, refuse)
+            row = camera_row(
+                root,
+                refuse,
+                row_id=f"{log}/{stamp}-{ring.name}",
+                group=log.partition("/")[2],
+                frame=str(stamp),
+                camera=ring.name,
+                image=file,
+                sweep=sweep,
+                sweep_format=NAME,
+                lidar_to_camera=lidar_to_camera,
+                camera_matrix=ring.matrix,
+                split=log.partition("/")[0],
+                image_time=image * _SECOND,
+                sweep_time=stamp * _SECOND,
+                lidar_to_camera_static=static,
+                lidar_to_world=lidar_to_world,
+                lidar_origin=roof,
+            )
         if row is not None:
             yield row
 
@@ -127,24 +134,26 @@ def _trajectory(log: Path) -> tuple[int, Trajectory]:
         raise InputError(f"{log / 'city_SE3_egovehicle.feather'}: {error}") from error
 
 
-def _rings(log: Path) -> list[Ring]:
+def _rings(log: Path, log_name: str, refuse: Refuse) -> list[Ring]:
+    """The ring cameras whose calibration is whole."""
     intrinsics, mounts = (log / f"calibration/{name}.feather" for name in ("intrinsics", "egovehicle_SE3_sensor"))
-    lenses = _table(intrinsics, ("sensor_name", "fx_px", "fy_px", "cx_px", "cy_px"))
+    lenses = _table(intrinsics, ("sensor_name", *_LENS))
     places = _table(mounts, ("sensor_name", *_POSE))
     rows = {name: row for row, name in enumerate(places["sensor_name"])}
     rings: list[Ring] = []
     for row, name in enumerate(lenses["sensor_name"]):
-        if not name.startswith("ring_"):
-            continue
-        if name not in rows:
-            raise InputError(f"{mounts} has no {name}, which intrinsics.feather has: fetch the calibration again.")
-        given = [lenses[column][row] for column in ("fx_px", "fy_px", "cx_px", "cy_px")]
-        fx, fy, cx, cy = np.array(given, dtype=np.float64)  # None becomes NaN
-        if not np.isfinite([fx, fy, cx, cy]).all() or min(fx, fy) <= 0:
-            raise InputError(f"{intrinsics}: {name} has no positive focal lengths: fetch the calibration again.")
-        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-        stamps = np.array(_stamps(log / "sensors/cameras" / name, "jpg"), dtype=np.int64)
-        rings.append(Ring(name, matrix, _pose(places, rows[name], f"{mounts}, {name}"), stamps))
+        with refusing(f"{log_name}/calibration/intrinsics.feather, {name}", refuse):
+            if not name.startswith("ring_"):
+                continue
+            if name not in rows:
+                raise InputError(f"{mounts} has no {name}, which intrinsics.feather has: fetch the calibration again.")
+            fx, fy, cx, cy, height, width = np.array([lenses[column][row] for column in _LENS], dtype=np.float64)
+            if not np.isfinite([fx, fy, cx, cy]).all() or min(fx, fy) <= 0:  # what is null is NaN here
+                raise InputError(f"{intrinsics}: {name} has no positive focal lengths: fetch the calibration again.")
+            matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+            stamps = np.array(_stamps(log / "sensors/cameras" / name, "jpg"), dtype=np.int64)
+            mount = _pose(places, rows[name], f"{mounts}, {name}")
+            rings.append(Ring(name, matrix, (int(height), int(width)), mount, stamps))
     return rings
 
 
@@ -163,8 +172,9 @@ def _pose(table: dict[str, list[Any]], row: int, what: str) -> Array:
 
 
 def _stamps(folder: Path, suffix: str) -> list[int]:
-    """The stamps [ns] that a folder's files are named by, growing."""
-    return sorted(int(path.stem) for path in folder.glob(f"*.{suffix}") if path.stem.isdecimal())
+    """The stamps [ns] of 64 bits that a folder's files are named by, growing."""
+    named = (path.stem for path in folder.glob(f"*.{suffix}"))
+    return sorted(int(stem) for stem in named if stem.isdecimal() and len(stem) <= _DIGITS)
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> dict[str, list[Any]]:

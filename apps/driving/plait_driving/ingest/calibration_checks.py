@@ -1,11 +1,13 @@
-"""What a calibration gives away about itself: axes that are swapped, and images of another size.
+"""What a calibration gives away about itself: swapped axes, turns that no car makes, and images of another size.
 
-Neither is certain, so that both are told and the rows kept; what is certain is refused where it is read.
+None is certain, so that they are told and the rows kept; what is certain is refused where it is read.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
@@ -15,6 +17,8 @@ from plait_driving.sensors import image_size
 _UPRIGHT = 0.5
 """Of the cosine between the image's down and down: a camera that rolls or pitches by 60 degrees."""
 _OFF_CENTRE = 0.25
+_TURNED = np.cos(np.radians(10))
+"""No car turns by more between a sweep and an image."""
 
 AXES = (
     "by this calibration the image's down is not down: the camera lies on its side, or axes are swapped (a camera's "
@@ -24,12 +28,22 @@ OFF_CENTRE = (
     "the principal point is far from the image's middle: image and calibration may be of different sizes, and pixels "
     "then are wrong"
 )
+TURNED = (
+    "the transform and the calibration without motion differ by more than 10 degrees, and no car turns that far between "
+    "a sweep and an image: one of them is the other way round, or poses or stamps are wrong"
+)
 
 
 def check_axes(to_camera: Array, what: str, refuse: Refuse) -> None:
     """Tell where a camera is not upright in the frame of a LiDAR or a vehicle whose z is up."""
     if -to_camera[1, 2] < _UPRIGHT:
         refuse(what, Remark(AXES))
+
+
+def check_turn(to_camera: Array, static: Array | None, what: str, refuse: Refuse) -> None:
+    """Tell where a transform with the motion between its two stamps turns far from the one without."""
+    if static is not None and (np.sum(to_camera[:3, :3] * static[:3, :3]) - 1) / 2 < _TURNED:
+        refuse(what, Remark(TURNED))
 
 
 def right_size(path: Path, camera_matrix: Array, said: tuple[int, int] | None, what: str, refuse: Refuse) -> bool:

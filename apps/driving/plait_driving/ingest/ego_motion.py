@@ -9,6 +9,7 @@ import numpy as np
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
 from plait_driving.geometry import Array, inverse, log_se3
+from plait_driving.ingest.calibration_checks import check_turn
 from plait_driving.sensors.rig import Rig
 
 HALF_TURN = 0.05
@@ -32,7 +33,7 @@ def told_of(
         static: (4, 4) LiDAR to camera by calibration.
         sweep_time: [s]; ``None`` where unknown.
         image_time: [s], of the same clock.
-        what: is named where the poses do not reach the two stamps; the calibration alone is used then.
+        what: is named where the poses do not reach the two stamps (the calibration alone is used then), or turn far.
         refuse: is told so.
     """
     known = {"lidar_to_camera": static, "image_time": image_time, "sweep_time": sweep_time}
@@ -45,6 +46,7 @@ def told_of(
         cause = "lies outside the time of the ego poses, so the motion between sweep and image is ignored"
         refuse(what, Remark(cause))
         return known
+    check_turn(moved, static, what, refuse)
     return known | {"lidar_to_camera": moved, "lidar_to_camera_static": static, "lidar_to_world": to_world}
 
 

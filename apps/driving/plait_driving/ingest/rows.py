@@ -50,7 +50,7 @@ def camera_row(
     there = {name: _is_there(root, path) for name, path in (("image", image), ("sweep", sweep))}
     for name, path in (("image", image), ("sweep", sweep)):
         if not there[name]:
-            refuse(path, f"the {name} is missing")
+            refuse(str(path)[:200], f"the {name} is missing")
     if not any(there.values()):
         return None
     if sweep_labels is not None and not _is_there(root, sweep_labels):
@@ -76,5 +76,11 @@ def camera_row(
     return row | view.columns()
 
 
-def _is_there(root: Path, path: str) -> bool:
-    return any((root / name).is_file() for name in (path, path.partition("#")[0]))
+def _is_there(root: Path, path: object) -> bool:
+    """Whether a path that a data set states is one, and its file there."""
+    if not isinstance(path, str):
+        return False
+    try:
+        return any((root / name).is_file() for name in (path, path.partition("#")[0]))
+    except (OSError, ValueError):  # too long, or with a zero in it
+        return False

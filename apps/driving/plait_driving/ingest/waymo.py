@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,10 @@ import numpy as np
 from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Row
 from plait_driving.geometry import Array, Lens, inverse, pose, rigid
+from plait_driving.ingest.calibration_checks import check_axes, check_turn, right_size
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.rows import MODALITIES, camera_row
+from plait_driving.ingest.stamps import iso
 
 NAME = "waymo"
 SPLITS = {"training": "train", "validation": "val", "testing": "test"}
@@ -37,6 +39,7 @@ _CALIBRATION = "[CameraCalibrationComponent]."
 _INTRINSIC = tuple(
     f"{_CALIBRATION}intrinsic.{name}" for name in ("f_u", "f_v", "c_u", "c_v", "k1", "k2", "p1", "p2", "k3")
 )
+_SIZE = (f"{_CALIBRATION}height", f"{_CALIBRATION}width")
 _ROOF = "[LiDARCalibrationComponent].extrinsic.transform"
 _MICROSECOND = 1e-6
 
@@ -47,6 +50,7 @@ class Mount:
 
     camera_to_vehicle: Array
     matrix: Array
+    size: tuple[int, int]
     lens: Lens
 
 
@@ -63,10 +67,8 @@ def read(root: Path, refuse: Refuse) -> Iterator[Row]:
         if missing:
             refuse(f"{split}/{segment}", f"the segment lacks {' and '.join(missing)}: fetch these components too")
             continue
-        try:
+        with refusing(f"{split}/{segment}", refuse):
             yield from _segment_rows(root, refuse, split, segment)
-        except (InputError, OSError) as error:
-            refuse(f"{split}/{segment}", str(error))
 
 
 def _segment_rows(root: Path, refuse: Refuse, split: str, segment: str) -> Iterator[Row]:
@@ -74,6 +76,7 @@ def _segment_rows(root: Path, refuse: Refuse, split: str, segment: str) -> Itera
     mounts = _mounts(root / split / "camera_calibration" / name, f"{split}/camera_calibration/{name}", refuse)
     vehicles = {row[_STAMP]: row[_VEHICLE] for row in _rows(root / split / "vehicle_pose" / name, _STAMP, _VEHICLE)}
     images = _images(root / split / "camera_image" / name)
+    _check_sizes(root, f"{split}/camera_image/{name}", mounts, images, refuse)
     roof = _roof(root / split / "lidar_calibration" / name)
     labelled = _labelled(root / split / "lidar_segmentation" / name)
     for place, sweep in enumerate(_rows(root / split / "lidar" / name, _STAMP, _LASER)):
@@ -88,27 +91,27 @@ def _segment_rows(root: Path, refuse: Refuse, split: str, segment: str) -> Itera
             if image is None:
                 refuse(f"{split}/{segment}, frame {stamp}", f"camera_image has no image of {CAMERAS[camera]}")
                 continue
-            try:
+            row: Row | None = None
+            with refusing(f"{split}/{segment}, frame {stamp}", refuse):
                 view = _view(vehicles[stamp], image, mount)
-            except (InputError, TypeError) as error:
-                refuse(f"{split}/{segment}, frame {stamp}", str(error))
-                continue
-            row = camera_row(
-                root,
-                refuse,
-                row_id=f"{segment}-{stamp}-{CAMERAS[camera]}",
-                group=segment,
-                frame=str(stamp),
-                camera=CAMERAS[camera],
-                image=f"{split}/camera_image/{name}#{image['row']}",
-                sweep=f"{split}/lidar/{name}#{place}",
-                sweep_format=NAME,
-                semantics=NAME if stamp in labelled else None,
-                split=SPLITS[split],
-                sweep_time=stamp * _MICROSECOND,
-                lidar_origin=roof,
-                **view,
-            )
+                check_axes(view["lidar_to_camera"], f"{split}/{segment}, {CAMERAS[camera]}", refuse)
+                check_turn(view["lidar_to_camera"], view["lidar_to_camera_static"], f"{split}/{segment}", refuse)
+                row = camera_row(
+                    root,
+                    refuse,
+                    row_id=f"{segment}-{stamp}-{CAMERAS[camera]}",
+                    group=segment,
+                    frame=str(stamp),
+                    camera=CAMERAS[camera],
+                    image=f"{split}/camera_image/{name}#{image['row']}",
+                    sweep=f"{split}/lidar/{name}#{place}",
+                    sweep_format=NAME,
+                    semantics=NAME if stamp in labelled else None,
+                    split=SPLITS[split],
+                    sweep_time=stamp * _MICROSECOND,
+                    lidar_origin=roof,
+                    **view,
+                )
             if row is not None:
                 yield row
 
@@ -125,26 +128,36 @@ def _view(vehicle: Any, image: dict[str, Any], mount: Mount) -> dict[str, Any]:
         "camera_matrix": mount.matrix,
         "lens": mount.lens,
         "image_time": image_time,
-        "time": datetime.fromtimestamp(image_time, UTC).isoformat(),
+        "time": iso(image_time),
     }
 
 
 def _mounts(file: Path, what: str, refuse: Refuse) -> dict[int, Mount]:
     found: dict[int, Mount] = {}
-    for row in _rows(file, _CAMERA, f"{_CALIBRATION}extrinsic.transform", *_INTRINSIC):
+    for row in _rows(file, _CAMERA, f"{_CALIBRATION}extrinsic.transform", *_INTRINSIC, *_SIZE):
         camera = row[_CAMERA]
         if camera not in CAMERAS:
             continue
-        try:
+        with refusing(what, refuse):
             extrinsic = rigid(_matrix(row[f"{_CALIBRATION}extrinsic.transform"]), f"the extrinsic of {CAMERAS[camera]}")
             fx, fy, cx, cy, *coefficients = (float(row[name]) for name in _INTRINSIC)
             if not np.isfinite([fx, fy, cx, cy]).all() or min(fx, fy) <= 0:
                 raise InputError(f"{CAMERAS[camera]} has no positive focal lengths: restore the file.")
             matrix = np.array([[fx, 0.0, cx - 0.5], [0.0, fy, cy - 0.5], [0.0, 0.0, 1.0]])
-            found[camera] = Mount(extrinsic @ inverse(OPTICAL), matrix, Lens("brown", tuple(coefficients)))
-        except (InputError, TypeError) as error:
-            refuse(what, str(error))
+            height, width = (int(row[name]) for name in _SIZE)
+            lens = Lens("brown", tuple(coefficients))
+            found[camera] = Mount(extrinsic @ inverse(OPTICAL), matrix, (height, width), lens)
     return found
+
+
+def _check_sizes(
+    root: Path, file: str, mounts: dict[int, Mount], images: dict[tuple[int, int], dict[str, Any]], refuse: Refuse
+) -> None:
+    """Leave out each camera whose first image has another size than its calibration; every image's size would cost."""
+    for camera, mount in list(mounts.items()):
+        rows = [image["row"] for (_, name), image in images.items() if name == camera]
+        if rows and not right_size(root / f"{file}#{rows[0]}", mount.matrix, mount.size, file, refuse):
+            del mounts[camera]
 
 
 def _roof(file: Path) -> Array | None:

@@ -19,12 +19,16 @@ from plait_driving.geometry import Array, Camera, transform_points
 
 AXES = ("pitch", "yaw", "roll")
 """Turns about the camera's x (right), y (down) and z (forward)."""
+FEWEST = 500
+"""Borders from which something is claimed: 350 of one real keyframe laid themselves 0.8 degrees off in roll."""
 REACH, STEP = 2.5, 0.5
 """Degrees to both sides that are tried, and how finely at first; halved until `FINEST`."""
 FINEST = 0.03
 SURE = 0.4
 """Degrees of spread over which an axis counts as not told."""
-_WIDTH, _MOST, _BLOCKS, _DRAWS, _FEWEST = 800, 2500, 12, 40, 150
+RESOLVED = 0.3
+"""Degrees below which no turn is told from none, however well the blocks agree: it is a beam or a pixel wide."""
+_WIDTH, _MOST, _BLOCKS, _DRAWS = 800, 2500, 12, 40
 _AT_ONCE = 200_000
 _SOFT = 0.35
 """Degrees over which the closeness to an edge falls."""
@@ -67,8 +71,16 @@ class Estimate:
 
     @property
     def sure(self) -> NDArray[np.bool_]:
-        """(3,) whether an axis is told at all: the blocks agree, and the best turn is not at the end of the search."""
-        return (self.spread <= SURE) & (np.abs(self.degrees) < REACH - STEP / 2)
+        """(3,) whether an axis is told at all: the blocks agree, and the best turn is not at the end of the search.
+
+        The axes are searched together, so that one at its end says nothing of the others either.
+        """
+        return (self.spread <= SURE) & (np.abs(self.degrees) < REACH - STEP / 2).all()
+
+    @property
+    def least(self) -> Array:
+        """(3,) degrees that a turn must have to be told from none: two spreads, and not less than `RESOLVED`."""
+        return np.maximum(2 * self.spread, RESOLVED)
 
 
 def look(image: NDArray[np.float32], camera: Camera, lidar_to_camera: Array, borders: Array) -> Look:
@@ -108,7 +120,7 @@ def estimate(looks: Sequence[Look], seed: int = 0) -> Estimate | None:
     """The turn that lays borders on edges best; ``None`` where too few borders are in the images to try."""
     rng = np.random.default_rng(seed)
     kept = [_thinned(each, _MOST // max(1, len(looks)), rng) for each in looks]
-    if sum(len(each.borders) for each in kept) < _FEWEST:
+    if sum(len(each.borders) for each in kept) < FEWEST:
         return None
     whole = np.ones((1, _BLOCKS))
     tries = _box(np.zeros(3), REACH, STEP)

@@ -23,15 +23,19 @@ def depth_edges(sweep: Sweep) -> Array:
     """(E, 3) places on the borders of near things [m]: halfway between the last point on one and the next behind it.
 
     Along each beam a thing has borders to both sides, and from beam to beam an upper one. The order along a beam is by
-    azimuth where the sweep has beam numbers, else that of the file, which is along the beam in KITTI's scans; there
-    upper borders are not looked for.
+    azimuth where the sweep has beam numbers, else that of the file where that is along the beam, as in KITTI's scans;
+    there upper borders are not looked for. A file in another order, as PandaSet's, tells nothing of what lies side by
+    side, and gives no borders.
     """
     xyz = sweep.points[:, :3].astype(np.float64)
     distance = np.linalg.norm(xyz, axis=1)
     rays = xyz / np.maximum(distance, 1e-9)[:, None]
     rows = np.flatnonzero(distance > 1.0)
     if sweep.ring is None:
-        return _between(rays, distance, *_nearer_first(distance, np.column_stack([rows[:-1], rows[1:]])))
+        along = np.column_stack([rows[:-1], rows[1:]])
+        if not len(along) or np.median((rays[along[:, 0]] * rays[along[:, 1]]).sum(axis=1)) < np.cos(_APART):
+            return np.zeros((0, 3))
+        return _between(rays, distance, *_nearer_first(distance, along))
     azimuth, ring = np.arctan2(xyz[:, 1], xyz[:, 0]), sweep.ring.astype(np.int64)
     order = rows[np.lexsort((azimuth[rows], ring[rows]))]
     along = np.column_stack([order[:-1], order[1:]])[ring[order[:-1]] == ring[order[1:]]]

@@ -60,7 +60,7 @@ def filtered(points: NDArray[np.floating], view: View, camera: Camera, limits: L
         "outside": ~in_view,
         "near": depth <= limits.min_depth,
         "far": np.linalg.norm(points[:, :3], axis=1) > limits.max_range,
-        "occluded": hidden(points, view.lidar_to_camera, camera, view.origin),
+        "occluded": hidden(points, view.lidar_to_camera, camera),
     }
     cause = np.full(len(points), -1)
     for place, name in reversed(list(enumerate(CAUSES))):

@@ -18,11 +18,11 @@ from plait_driving.load import sweep_of
 from plait_driving.moments import Moment
 from plait_driving.pair_report.calibration import Look, look, working_size
 from plait_driving.pair_report.depth_edges import depth_edges
+from plait_driving.pair_report.doubts import doubts
 from plait_driving.pair_report.filters import Filtered, Limits, filtered
 from plait_driving.pair_report.mixing import GRIDS, cartesian, mixed
 from plait_driving.pair_report.motion import Motion, motion
 from plait_driving.sensors import Sweep, image_size, read_image
-from plait_driving.sensors.axes import swapped_axes
 from plait_driving.superpixels import superpixels
 from plait_driving.view import View, view_of
 
@@ -63,6 +63,7 @@ class Pair:
         size: H, W of the file.
         look: what calibration is estimated from.
         view: the row's calibration.
+        doubts: what that gives away about itself, a sentence each.
     """
 
     camera: str
@@ -74,16 +75,19 @@ class Pair:
     size: tuple[int, int]
     look: Look
     view: View
+    doubts: list[str]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One frame's pairs by camera, the rows that cost themselves with their cause, and a doubt about its axes."""
+    """One frame's pairs, and the rows that cost themselves with their cause; both by the row's id.
+
+    A camera makes several pairs in a frame where several LiDARs see what it sees.
+    """
 
     frame: Moment
     pairs: dict[str, Pair]
     problems: dict[str, str]
-    axes: str | None
 
 
 def measure(frame: Moment, root: Path, chosen: Chosen) -> Measured:
@@ -93,10 +97,10 @@ def measure(frame: Moment, root: Path, chosen: Chosen) -> Measured:
     sweeps: dict[str, tuple[Sweep, Array]] = {}
     for row in frame.rows:
         try:
-            pairs[str(row.get("camera") or "camera")] = _pair(row, root, chosen, sweeps)
+            pairs[row["id"]] = _pair(row, root, chosen, sweeps)
         except InputError as error:
             problems[row["id"]] = str(error)
-    return Measured(frame, pairs, problems, _axes(pairs))
+    return Measured(frame, pairs, problems)
 
 
 def _pair(row: Row, root: Path, chosen: Chosen, sweeps: dict[str, tuple[Sweep, Array]]) -> Pair:
@@ -121,7 +125,8 @@ def _pair(row: Row, root: Path, chosen: Chosen, sweeps: dict[str, tuple[Sweep, A
     moved = motion(view, size, sweep.points[kept], points.uv[kept])
     mixes = _mixes(image, camera, sweep.points[kept], points.uv[kept], chosen)
     name = str(row.get("camera") or "camera")
-    return Pair(name, sweep, points, moved, mixes, pixels, size, closeness, view)
+    doubtful = list(doubts(sweep, view, camera, moved))
+    return Pair(name, sweep, points, moved, mixes, pixels, size, closeness, view, doubtful)
 
 
 def _mixes(
@@ -134,13 +139,3 @@ def _mixes(
     column, row = resize_pixels(uv, camera.size, chosen.image_size).round().astype(np.int64).T
     at = ids[row.clip(0, height - 1), column.clip(0, width - 1)]
     return {name: int(mixed(points, at, grid).sum()) for name, grid in chosen.grids.items()}
-
-
-def _axes(pairs: Mapping[str, Pair]) -> str | None:
-    """Whether the axes of the cameras that share the largest sweep are doubtful."""
-    if not pairs:
-        return None
-    largest = max((pair.sweep for pair in pairs.values()), key=len)
-    alike = {name: pair for name, pair in pairs.items() if pair.sweep is largest}
-    cameras = {name: pair.view.camera(pair.size) for name, pair in alike.items()}
-    return swapped_axes(largest.points, {name: pair.view.lidar_to_camera for name, pair in alike.items()}, cameras)

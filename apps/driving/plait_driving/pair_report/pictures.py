@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plait.apps import Picture
 from plait_driving.drawing import birds_eye, overlay, range_image
@@ -17,26 +18,43 @@ from plait_driving.pair_report.measure import Measured, Pair
 
 def frame_pictures(measured: Measured, folder: Path) -> Iterator[Picture]:
     """Overlays, the bird's-eye view and the range image of one frame."""
-    for number, (name, pair) in enumerate(measured.pairs.items()):
+    for number, pair in enumerate(measured.pairs.values()):
         path = folder / f"overlay_{number}.png"
         occluded = pair.points.cause == CAUSES.index("occluded")
         drawn = pair.points.kept | occluded
         uv = resize_pixels(pair.points.uv[drawn], pair.size, (pair.image.shape[0], pair.image.shape[1]))
         distance = np.linalg.norm(pair.sweep.points[drawn, :3], axis=1)
-        title = f"{measured.frame.group}, frame {measured.frame.name}, {name}"
+        title = f"{measured.frame.group}, frame {measured.frame.name}, {pair.camera}"
         overlay(path, pair.image, uv, distance, occluded[drawn], title)
-        said = f"{name}: {int(pair.points.kept.sum()):,} points at the pixels that show them, by calibration"
+        said = f"{pair.camera}: {int(pair.points.kept.sum()):,} points at the pixels that show them, by calibration"
         yield Picture(path, f"{said}; crosses mark {int(occluded.sum()):,} that nearer things hide from the camera.")
     if measured.pairs:
         pairs = list(measured.pairs.values())
-        largest = max(pairs, key=lambda pair: len(pair.sweep)).sweep
-        alike = [pair.points for pair in pairs if pair.sweep is largest]
-        kept = np.any([points.kept for points in alike], axis=0)
-        hidden = np.any([points.cause == CAUSES.index("occluded") for points in alike], axis=0) & ~kept
-        birds_eye(folder / "birds_eye.png", largest.points, kept, hidden, title="The sweep from above")
+        first = max(pairs, key=lambda pair: len(pair.sweep))
+        largest = first.sweep
+        points, kept, hidden = _from_above([pair for pair in pairs if _one_place(pair, first)])
+        birds_eye(folder / "birds_eye.png", points, kept, hidden, title="The sweep from above")
         yield Picture(folder / "birds_eye.png", "The sweep from above; points that no camera shows are grey.")
         range_image(folder / "range.png", largest.points, largest.ring, title="The sweep unrolled")
         yield Picture(folder / "range.png", "The sweep as an image of ranges, a row a beam.")
+
+
+def _one_place(pair: Pair, other: Pair) -> bool:
+    """Whether the sweeps of two pairs lie in one frame: some data sets pack what a camera shows apart."""
+    here, there = pair.view.lidar_to_world, other.view.lidar_to_world
+    return pair.sweep is other.sweep or (here is not None and there is not None and np.array_equal(here, there))
+
+
+def _from_above(pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N, 4) points of all their sweeps, (N,) whether any camera shows them, (N,) whether they are hidden from it."""
+    swept: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        swept.setdefault(id(pair.sweep), []).append(pair)
+    points = np.concatenate([alike[0].sweep.points for alike in swept.values()])
+    kept = np.concatenate([np.any([pair.points.kept for pair in alike], axis=0) for alike in swept.values()])
+    occluded = CAUSES.index("occluded")
+    hidden = [np.any([pair.points.cause == occluded for pair in alike], axis=0) for alike in swept.values()]
+    return points, kept, np.concatenate(hidden) & ~kept
 
 
 def calibration_picture(name: str, pair: Pair, estimate: Estimate, path: Path) -> Picture:
@@ -65,9 +83,21 @@ def calibration_picture(name: str, pair: Pair, estimate: Estimate, path: Path) -
 def said(estimate: Estimate | None) -> str:
     """The estimate in words."""
     if estimate is None:
-        return "cannot tell: too few borders of things lie in the images"
-    parts = [
-        f"{axis} {degrees:+.2f} degrees (spread {spread:.2f})" if sure else f"{axis}: cannot tell"
-        for axis, degrees, spread, sure in zip(AXES, estimate.degrees, estimate.spread, estimate.sure, strict=True)
-    ]
-    return ", ".join(parts)
+        return (
+            "cannot tell: too few borders of things are known to lie in the images; measure more frames, of sweeps "
+            "with beam numbers or in the order of their beams"
+        )
+    axes: dict[str, list[str]] = {}
+    for place, axis in enumerate(AXES):
+        axes.setdefault(_told(estimate, place), []).append(axis)
+    return "; ".join(f"{', '.join(names)}: {told}" for told, names in axes.items())
+
+
+def _told(estimate: Estimate, axis: int) -> str:
+    """Of one axis, no more than is resolved."""
+    degrees, least = estimate.degrees[axis], estimate.least[axis]
+    if not estimate.sure[axis]:
+        return "cannot tell"
+    if abs(degrees) < least:
+        return f"none seen (below {least:.2g} degrees)"
+    return f"{degrees:+.2f} degrees (spread {estimate.spread[axis]:.2f})"

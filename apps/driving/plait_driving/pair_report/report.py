@@ -79,8 +79,8 @@ def pairs(path: Path, out: Path, most: int, chosen: Chosen) -> int:
 def _by_camera(measured: Sequence[Measured]) -> dict[str, list[Pair]]:
     found: dict[str, list[Pair]] = {}
     for each in measured:
-        for name, pair in each.pairs.items():
-            found.setdefault(name, []).append(pair)
+        for pair in each.pairs.values():
+            found.setdefault(pair.camera, []).append(pair)
     return found
 
 
@@ -90,7 +90,7 @@ def _pictures(
     estimates: Mapping[str, Estimate | None],
     folder: Path,
 ) -> Iterator[Picture]:
-    """Of the frame with the most cameras, and of every camera's calibration."""
+    """Of the frame with the most pairs, and of every camera's calibration."""
     yield from frame_pictures(max(measured, key=lambda each: len(each.pairs)), folder)
     for number, (name, found) in enumerate(by_camera.items()):
         judged = estimates[name]

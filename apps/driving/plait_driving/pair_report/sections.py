@@ -9,7 +9,7 @@ from typing import Any
 from plait import page
 from plait.apps import Picture
 from plait.pairs.table import PairTable
-from plait_driving.pair_report.calibration import REACH, Estimate
+from plait_driving.pair_report.calibration import REACH, RESOLVED, Estimate
 from plait_driving.pair_report.filters import CAUSES
 from plait_driving.pair_report.pictures import said
 from plait_driving.pair_report.summary import Json
@@ -24,9 +24,6 @@ def sections(
     info = table.info
     yield page.paragraph(f"{path.name}: layout {info.layout}, {info.source}. Licence: {info.licence}.")
     yield page.section("In short", page.listed(headlines(figures, estimates)))
-    for frame in figures["frames"][:1]:
-        if frame["axes"]:
-            yield page.note(f"Frame {frame['frame']}: {frame['axes']}")
     yield page.section("Points by camera", _points(figures["cameras"]))
     yield page.section("Time and motion", _motion(figures["cameras"]))
     yield page.section("Calibration", _calibration(estimates))
@@ -57,8 +54,8 @@ def headlines(figures: Json, estimates: Mapping[str, Estimate | None]) -> Iterat
         )
     else:
         yield "No poses: the ego motion between sweep and image is unknown, and pixels are by calibration alone."
-    for doubt in sorted({frame["axes"] for frame in frames if frame["axes"]}):
-        yield f"Check the axes: {doubt}"
+    for doubt, names in _doubts(frames).items():
+        yield f"Check the calibration of {', '.join(names)}: {doubt}"
     for name, estimate in estimates.items():
         yield f"Calibration of {name}: {said(estimate)}."
     for grid, share in figures["mixed_share"].items():
@@ -68,17 +65,28 @@ def headlines(figures: Json, estimates: Mapping[str, Estimate | None]) -> Iterat
         yield f"{broken} rows make no pairs; they are named below."
 
 
+def _doubts(frames: Sequence[Json]) -> dict[str, list[str]]:
+    """What cannot be right, and the cameras that it is said of."""
+    told = sorted(
+        {(doubt, pair["camera"]) for frame in frames for pair in frame["pairs"].values() for doubt in pair["doubts"]}
+    )
+    found: dict[str, list[str]] = {}
+    for doubt, name in told:
+        found.setdefault(doubt, []).append(name)
+    return found
+
+
 def _points(cameras: Mapping[str, Any]) -> str:
-    header = ("camera", "frames", "points", "in view", *CAUSES, "kept", "kept / frame")
+    header = ("camera", "sweeps", "points", "in view", *CAUSES, "kept", "kept / sweep")
     rows = (
         [
             name,
-            str(camera["frames"]),
+            str(camera["sweeps"]),
             f"{camera['points']:,}",
             f"{camera['in_view']:,}",
             *(f"{camera['removed'][cause]:,}" for cause in CAUSES),
             f"{camera['kept']:,}",
-            f"{camera['kept'] / camera['frames']:,.0f}",
+            f"{camera['kept'] / camera['sweeps']:,.0f}",
         ]
         for name, camera in cameras.items()
     )
@@ -114,8 +122,9 @@ def _calibration(estimates: Mapping[str, Estimate | None]) -> str:
     about = (
         f"Turns of up to {REACH:g} degrees about each axis of a camera are tried; the estimate is the one that lays "
         "borders of things in the sweeps best on edges of the images. It is what to turn the camera by, with one "
-        "standard deviation; 'cannot tell' where parts of the view disagree or nothing stands out. A sideways shift of "
-        "the camera looks like a turn."
+        f"standard deviation; 'none seen' where it is below two of these, or below {RESOLVED:g} degrees; 'cannot tell' "
+        "where parts of the view disagree, nothing stands out, or the best turn is at the end of the search. A "
+        "sideways shift of the camera looks like a turn."
     )
     return page.paragraph(about) + page.table(("camera", "estimate"), ([n, said(e)] for n, e in estimates.items()))
 
@@ -128,10 +137,10 @@ def _voxels(shares: Mapping[str, float]) -> str:
 
 def _frames(frames: Sequence[Json]) -> str:
     rows = (
-        [frame["group"], frame["frame"], f"{frame['points']:,}", f"{len(frame['cameras'])}", f"{frame['kept']:,}"]
+        [frame["group"], frame["frame"], f"{frame['points']:,}", f"{len(frame['pairs'])}", f"{frame['kept']:,}"]
         for frame in frames
     )
-    return page.table(("group", "frame", "points of the sweep", "cameras", "pairs"), rows)
+    return page.table(("group", "frame", "points of the largest sweep", "images with a sweep", "pairs"), rows)
 
 
 def _two(value: Mapping[str, float] | None, unit: float, form: str) -> list[str]:

@@ -21,21 +21,21 @@ type Json = dict[str, Any]
 
 def frame_figures(measured: Measured) -> Json:
     """A frame's entry in ``pairs.json``."""
-    cameras = {name: _pair_figures(pair) for name, pair in measured.pairs.items()}
+    pairs = {row: _pair_figures(pair) for row, pair in measured.pairs.items()}
     return {
         "group": measured.frame.group,
         "frame": measured.frame.name,
         "points": max((len(pair.sweep) for pair in measured.pairs.values()), default=0),
-        "kept": sum(each["kept"] for each in cameras.values()),
-        "cameras": cameras,
+        "kept": sum(each["kept"] for each in pairs.values()),
+        "pairs": pairs,
         "problems": measured.problems,
-        "axes": measured.axes,
     }
 
 
 def _pair_figures(pair: Pair) -> Json:
     motion = pair.motion
     return {
+        "camera": pair.camera,
         "points": len(pair.sweep),
         "in_view": int(pair.points.in_view.sum()),
         "removed": pair.points.removed,
@@ -45,6 +45,7 @@ def _pair_figures(pair: Pair) -> Json:
         "ego_motion_deg": motion.degrees,
         "pixel_error_if_ignored": None if motion.pixels is None else _spread(motion.pixels),
         "mixed": pair.mixed,
+        "doubts": pair.doubts,
     }
 
 
@@ -54,7 +55,7 @@ def camera_figures(pairs: Sequence[Pair], estimate: Estimate | None) -> Json:
     kept = sum(int(pair.points.kept.sum()) for pair in pairs)
     removed = {cause: sum(pair.points.removed[cause] for pair in pairs) for cause in CAUSES}
     return {
-        "frames": len(pairs),
+        "sweeps": len(pairs),
         "points": sum(len(pair.sweep) for pair in pairs),
         "in_view": sum(int(pair.points.in_view.sum()) for pair in pairs),
         "removed": removed,
@@ -97,7 +98,7 @@ def results(table: PairTable, frames: Sequence[Json], cameras: Mapping[str, Json
     if frames:
         yield result(TASK, "pairs_per_frame", float(np.median([frame["kept"] for frame in frames])), len(frames))
     for name, camera in cameras.items():
-        n, task = camera["frames"], f"{TASK}/{name}"
+        n, task = camera["sweeps"], f"{TASK}/{name}"
         yield result(task, "in_view_share", camera["in_view"] / max(camera["points"], 1), n)
         yield result(task, "occluded_share", camera["removed"]["occluded"] / max(camera["in_view"], 1), n)
         for key in ("time_offset_s", "ego_motion_m", "ego_motion_deg", "pixel_error_if_ignored"):

@@ -38,7 +38,8 @@ def project_all(
         lidar_to_camera: (4, 4) float64 of each camera; the motion between sweep and image is in it where it is known.
         cameras: by the same names.
 
-    Each transform is rounded once, composed, so pixels inside an image are within 1e-3 of the float64 truth.
+    Each transform is rounded once, composed, so pixels inside an image are within 1e-3 of the float64 truth for focal
+    lengths up to 3,000 pixels; float32 has seven digits, and beyond that the error grows with the focal length.
     """
     if not cameras:
         return {}

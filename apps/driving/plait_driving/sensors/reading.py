@@ -13,9 +13,12 @@ from plait_driving.sensors.formats import FORMATS
 from plait_driving.sensors.labels import read_point_labels
 from plait_driving.sensors.sweep import Sweep
 
+FARTHEST = 1e5
+"""Metres along an axis beyond which a number is no measurement, finite or not."""
+
 
 def read_sweep(path: Path, sweep_format: str, labels: Path | None = None) -> Sweep:
-    """Read a sweep; points with a value that is not finite are left out.
+    """Read a sweep; points with a value that is not finite, or absurd, are left out.
 
     Args:
         path: the file.
@@ -23,7 +26,8 @@ def read_sweep(path: Path, sweep_format: str, labels: Path | None = None) -> Swe
         labels: the file of its points' classes, where they lie beside it.
 
     Raises:
-        InputError: for an unknown format, for a file that is missing, damaged or without a finite point, and for labels
+        InputError: for an unknown format, for a file that is missing, damaged or without a point that is
+            kept, and for labels
             of another number of points.
     """
     name, _, columns = sweep_format.partition(" ")
@@ -38,7 +42,8 @@ def read_sweep(path: Path, sweep_format: str, labels: Path | None = None) -> Swe
     if labels is not None:
         # Before points are dropped: labels are counted in the order of the file.
         sweep = replace(sweep, classes=read_point_labels(labels, len(sweep)))
-    sweep = sweep.take(np.isfinite(sweep.points).all(axis=1))
+    measured = (np.abs(sweep.points[:, :3]) <= FARTHEST).all(axis=1)
+    sweep = sweep.take(measured & np.isfinite(sweep.points[:, 3]))
     if not len(sweep):
-        raise InputError(f"{path} has no point with finite coordinates: restore the file.")
+        raise InputError(f"{path} has no point with finite coordinates below {FARTHEST:g} m: restore the file.")
     return sweep

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.errors import InputError
-from plait_driving.geometry import Array, Camera, inverse, transform_points, visible
+from plait_driving.geometry import Array, Camera, inverse, rigid, transform_points, visible
 from plait_driving.sensors.projection import Projection, project_all
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -27,7 +27,7 @@ class Rig:
     Frames are named ``world``, ``ego``, or as the sensor is.
 
     Raises:
-        InputError: where a camera has no mounting, or two frames share a name.
+        InputError: where a camera has no mounting, a mounting is not rigid, or two frames share a name.
     """
 
     cameras: Mapping[str, Camera]
@@ -41,6 +41,10 @@ class Rig:
         names = ["world", "ego", *self.camera_to_ego, *self.lidar_to_ego]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"Two frames are called '{twice[0]}': give every sensor a name of its own.")
+        for mountings in ("camera_to_ego", "lidar_to_ego"):
+            given: Mapping[str, Array] = getattr(self, mountings)
+            checked = {name: rigid(matrix, f"The mounting of '{name}'") for name, matrix in given.items()}
+            object.__setattr__(self, mountings, checked)
 
     def transform(
         self, source: str, target: str, source_time: float | None = None, target_time: float | None = None
@@ -81,7 +85,9 @@ class Rig:
         lidar_time: float | None = None,
         camera_time: float | None = None,
     ) -> Projection:
-        """Project (N, 3 or more) points of a LiDAR [m] into a camera, in float64."""
+        """Project (N, 3 or more) points of a LiDAR [m] into a camera, in float64; raises as `transform` does."""
+        if camera not in self.cameras:
+            raise InputError(f"This rig has no camera '{camera}': choose one of {', '.join(self.cameras)}.")
         lidar_to_camera = self.transform(lidar, camera, lidar_time, camera_time)
         uv, depth = self.cameras[camera].project(transform_points(lidar_to_camera, points[:, :3]))
         return Projection(uv, depth, visible(uv, depth, self.cameras[camera].size))
@@ -96,7 +102,8 @@ class Rig:
             lidar: which LiDAR measured them.
             times: of the LiDAR and of every camera [s], by name; None for the calibration alone.
 
-        The transforms are composed in float64 and applied once, so pixels are within 1e-3 of `project`'s.
+        The transforms are composed in float64 and applied once, so pixels are as near to `project`'s as
+        `plait_driving.sensors.projection.project_all` says.
         """
         if times is None:
             return project_all(points, {name: self.transform(lidar, name) for name in self.cameras}, self.cameras)

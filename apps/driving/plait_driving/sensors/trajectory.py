@@ -10,6 +10,8 @@ from plait_driving.geometry import Array, exp_se3, inverse, log_se3, rigid
 
 TOLERANCE = 0.1
 """Seconds beyond its first and last pose that a trajectory still answers for: a sweep's turn of a 10 Hz LiDAR."""
+GAP = 1.0
+"""Seconds between two poses over which the motion between them is unknown."""
 
 
 class Trajectory:
@@ -44,7 +46,11 @@ class Trajectory:
         self._steps: dict[int, Array] = {}
 
     def at(self, time: float) -> Array:
-        """The (4, 4) ``ego_to_world`` at a time [s]; raises `InputError` more than `TOLERANCE` outside its stamps."""
+        """The (4, 4) ``ego_to_world`` at a time [s].
+
+        Raises:
+            InputError: more than `TOLERANCE` outside its stamps, and between two that are more than `GAP` apart.
+        """
         first, last = self.times[0], self.times[-1]
         if not first - TOLERANCE <= time <= last + TOLERANCE:
             raise InputError(
@@ -55,8 +61,16 @@ class Trajectory:
             return self.poses[0].copy()
         after = int(np.clip(np.searchsorted(self.times, time, side="right"), 1, len(self.times) - 1))
         before = after - 1
-        share = (time - self.times[before]) / (self.times[after] - self.times[before])
-        return self.poses[before] @ exp_se3(float(share) * self._step(before))
+        for place in (before, after):
+            if time == self.times[place]:
+                return self.poses[place].copy()
+        apart = self.times[after] - self.times[before]
+        if apart > GAP:
+            raise InputError(
+                f"There is no ego pose near {time:.6f} s: those beside it are {apart:.1f} s apart, and the motion "
+                f"between them is unknown; give poses at least every {GAP:g} s."
+            )
+        return self.poses[before] @ exp_se3(float((time - self.times[before]) / apart) * self._step(before))
 
     def _step(self, before: int) -> Array:
         """The twist from a pose to the next, found once: a rig asks for the same two poses for every camera."""

@@ -89,7 +89,7 @@ def _overlay(row: Row, sweep: Sweep, root: Path, path: Path) -> Picture:
     camera = seen_by.camera(image_size(image))
     uv, depth = camera.project(transform_points(seen_by.lidar_to_camera, sweep.points[:, :3]))
     inside = visible(uv, depth, camera.size)
-    unseen = hidden(sweep.points, seen_by.lidar_to_camera, camera, seen_by.origin)[inside]
+    unseen = hidden(sweep.points, seen_by.lidar_to_camera, camera)[inside]
     distance = np.linalg.norm(sweep.points[inside, :3], axis=1)
     overlay(path, np.asarray(read_image(image)), uv[inside], distance, unseen)
     said = (

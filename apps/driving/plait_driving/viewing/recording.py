@@ -12,7 +12,8 @@ from plait.errors import InputError
 from plait.pairs.layout import Row
 from plait.pairs.table import file_in
 from plait_driving.geometry import inverse
-from plait_driving.sensors import image_size, read_image, read_sweep
+from plait_driving.load import sweep_of
+from plait_driving.sensors import image_size, read_image
 from plait_driving.view import View, view_of
 
 SCALE = 4
@@ -55,9 +56,9 @@ def write_recording(path: Path, moments: Sequence[Sequence[Row]], root: Path) ->
 def _log_moment(rerun: Any, recording: Any, views: Sequence[tuple[Row, View]], root: Path) -> None:
     place = next((view.lidar_to_world for _, view in views if view.lidar_to_world is not None), np.eye(4))
     recording.log("world/lidar", _transform(rerun, place))
-    swept = next((row for row, _ in views if row["sweep"] is not None), None)
+    swept = next(((row, view) for row, view in views if row["sweep"] is not None), None)
     if swept is not None:
-        points = read_sweep(file_in(root, swept["sweep"]), swept["sweep_format"]).points
+        points = sweep_of(swept[0], root, swept[1]).points
         grey = np.repeat(np.round(points[:, 3:].clip(0, 1) * 255).astype(np.uint8), 3, axis=1)
         recording.log("world/lidar/points", rerun.Points3D(points[:, :3], colors=grey, radii=0.03))
     for row, view in views:

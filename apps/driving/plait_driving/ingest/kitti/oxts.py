@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from plait.errors import InputError
+from plait.pairs.layout import Refuse, Remark
 from plait_driving.geometry import Array, inverse, pose
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -15,7 +16,7 @@ _EARTH = 6378137.0
 _NEEDED = 6
 
 
-def read_oxts(folder: Path, stamps: Mapping[int, float]) -> Trajectory:
+def read_oxts(folder: Path, stamps: Mapping[int, float], drive: str, refuse: Refuse) -> Trajectory:
     """Read the poses of the unit, ``imu_to_world``; the world is the first frame's unit.
 
     Latitude and longitude become metres on Mercator's map at the scale of the first frame's latitude, and the turn is
@@ -24,18 +25,27 @@ def read_oxts(folder: Path, stamps: Mapping[int, float]) -> Trajectory:
     Args:
         folder: ``oxts/data``, one file a frame: latitude, longitude [deg], altitude [m], roll, pitch, yaw [rad], ...
         stamps: seconds of each frame by its number; a frame without one is left out.
+        drive: is named where a file is damaged; its frame is left out.
+        refuse: is told so.
 
     Raises:
-        InputError: where no frame has both, a file is damaged, or time runs backwards.
+        InputError: where no frame has both, or time runs backwards.
     """
     files = {int(path.stem): path for path in folder.glob("*.txt") if path.stem.isdecimal()}
-    frames = sorted(files.keys() & stamps.keys())
-    if not frames:
-        raise InputError(f"{folder} has no file with a time in oxts/timestamps.txt: restore both.")
-    measured = np.array([_measured(files[frame]) for frame in frames])
-    scale = np.cos(np.radians(measured[0, 0]))
-    first = inverse(_pose(measured[0], scale))
-    return Trajectory([stamps[frame] for frame in frames], [first @ _pose(values, scale) for values in measured])
+    measured: dict[int, Array] = {}
+    for frame in sorted(files.keys() & stamps.keys()):
+        try:
+            measured[frame] = _measured(files[frame])
+        except InputError as error:
+            refuse(drive, Remark(f"goes without one of its poses: {error}"))
+    if not measured:
+        raise InputError(f"{folder} has no whole file with a time in oxts/timestamps.txt: restore both.")
+    start = next(iter(measured.values()))
+    scale = np.cos(np.radians(start[0]))
+    first = inverse(_pose(start, scale))
+    return Trajectory(
+        [stamps[frame] for frame in measured], [first @ _pose(values, scale) for values in measured.values()]
+    )
 
 
 def _pose(values: Array, scale: float) -> Array:
@@ -54,9 +64,9 @@ def _about(axis: int, angle: float) -> Array:
     return rotation
 
 
-def _measured(path: Path) -> list[float]:
+def _measured(path: Path) -> Array:
     try:
-        values = [float(word) for word in path.read_text(encoding="ascii").split()[:_NEEDED]]
+        values = np.array(path.read_text(encoding="ascii").split()[:_NEEDED], dtype=np.float64)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable oxts file ({error}): restore the file.") from error
     if len(values) < _NEEDED or not np.isfinite(values).all() or abs(values[0]) >= 90:

@@ -28,8 +28,9 @@ from plait_driving.ingest.ego_motion import told_of
 from plait_driving.ingest.files import image_in, stems
 from plait_driving.ingest.kitti.calibration import CAMERAS, Calibration, read_calibration, read_day
 from plait_driving.ingest.kitti.oxts import read_oxts
-from plait_driving.ingest.kitti.stamps import iso, read_stamps
+from plait_driving.ingest.kitti.stamps import read_stamps
 from plait_driving.ingest.rows import MODALITIES, camera_row
+from plait_driving.ingest.stamps import iso
 from plait_driving.sensors.rig import Rig
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -112,7 +113,8 @@ def _rig(path: Path, folder: str, imu_to_lidar: Array | None, refuse: Refuse) ->
     try:
         if imu_to_lidar is None:
             raise InputError(f"There is no calib_imu_to_velo.txt for {folder}.")
-        trajectory = read_oxts(path / "oxts" / "data", read_stamps(path / "oxts" / "timestamps.txt"))
+        stamps = read_stamps(path / "oxts" / "timestamps.txt")
+        trajectory = read_oxts(path / "oxts" / "data", stamps, folder, refuse)
     except InputError as error:
         refuse(folder, Remark(f"has no usable poses, so ego motion is ignored: {error}"))
     return Rig({}, {}, {LIDAR: np.eye(4) if imu_to_lidar is None else inverse(imu_to_lidar)}, trajectory)
@@ -166,7 +168,7 @@ def _camera_rows(
             sweep_format="kitti",
             camera_matrix=matrix,
             split=drive.split,
-            time=None if image_time is None else iso(image_time),
+            time=None if image_time is None else iso(image_time).removesuffix("+00:00"),  # the time of Karlsruhe
             **told_of(drive.rig, LIDAR, static, sweep_times.get(index), image_time, image, refuse),
         )
         if row is not None:

@@ -34,11 +34,6 @@ def read_stamps(path: Path) -> dict[int, float]:
     return stamps
 
 
-def iso(stamp: float) -> str:
-    """A stamp as ISO 8601, to the microsecond and without a zone."""
-    return datetime.fromtimestamp(stamp, UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
 def _seconds(text: str, where: str) -> float:
     whole, _, fraction = text.partition(".")
     try:

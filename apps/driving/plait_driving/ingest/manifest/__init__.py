@@ -9,7 +9,6 @@ poses, the motion of the car between the two is in ``lidar_to_camera``, and poin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,14 @@ from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_driving.geometry import Array, inverse
 from plait_driving.ingest.calibration_checks import check_axes, right_size
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.ego_motion import told_of, twist_at
 from plait_driving.ingest.manifest.contents import Manifest, read_manifest
 from plait_driving.ingest.manifest.entries import LidarEntry
 from plait_driving.ingest.manifest.pattern import Named, Pattern
 from plait_driving.ingest.manifest.trajectories import trajectory_of
 from plait_driving.ingest.rows import MODALITIES, camera_row
+from plait_driving.ingest.stamps import iso
 from plait_driving.sensors.rig import Rig
 
 NAME = "manifest"
@@ -130,33 +131,31 @@ def _rows(
     for image, sweep in pairs:
         if not right_size(root / image.path, view.matrix, view.size, image.path, refuse):
             continue
-        row = camera_row(
-            root,
-            refuse,
-            row_id=f"{image.drive}/{camera}/{image.frame}" + (f"/{lidar}" if several else ""),
-            group=image.drive,
-            frame=image.frame,
-            camera=camera,
-            image=image.path,
-            sweep=sweep.path,
-            sweep_format=manifest.lidars[lidar].sweep_format(sweep.stamp),
-            camera_matrix=view.matrix,
-            lens=view.lens,
-            split=split,
-            time=_iso(image.stamp),
-            sweep_twist=_twist(rig, manifest.lidars[lidar], lidar, sweep.stamp),
-            **told_of(rig, lidar, static, sweep.stamp, image.stamp, image.path, refuse),
-        )
+        row: Row | None = None
+        with refusing(image.path, refuse):
+            row = camera_row(
+                root,
+                refuse,
+                row_id=f"{image.drive}/{camera}/{image.frame}" + (f"/{lidar}" if several else ""),
+                group=image.drive,
+                frame=sweep.frame,  # by which cameras with exposures of their own share a moment
+                camera=camera,
+                image=image.path,
+                sweep=sweep.path,
+                sweep_format=manifest.lidars[lidar].sweep_format(sweep.stamp),
+                camera_matrix=view.matrix,
+                lens=view.lens,
+                split=split,
+                time=None if image.stamp is None else iso(image.stamp),
+                sweep_twist=_twist(rig, manifest.lidars[lidar], lidar, sweep.stamp),
+                **told_of(rig, lidar, static, sweep.stamp, image.stamp, image.path, refuse),
+            )
         if row is not None:
             yield row
 
 
 def _twist(rig: Rig, entry: LidarEntry, lidar: str, stamp: float | None) -> Array | None:
     return twist_at(rig, lidar, stamp) if entry.timed and stamp is not None else None
-
-
-def _iso(stamp: float | None) -> str | None:
-    return None if stamp is None else datetime.fromtimestamp(stamp, UTC).isoformat()
 
 
 LAYOUT = Layout(

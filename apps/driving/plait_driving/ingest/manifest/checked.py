@@ -29,13 +29,20 @@ def read_yaml(path: Path) -> Any:
 
 
 def _check_keys(root: yaml.Node | None, path: Path) -> None:
-    """YAML keeps the last of two equal keys, and a sensor that was copied but not renamed would be lost."""
+    """Refuse keys that are there twice, and aliases.
+
+    YAML keeps the last of two equal keys, and a sensor that was copied but not renamed would be lost. Aliases of
+    aliases grow a file of a kilobyte to gigabytes once it is written out.
+    """
     nodes, seen = [root], set[int]()
     while nodes:
         node = nodes.pop()
-        if isinstance(node, yaml.SequenceNode) and id(node) not in seen:
+        if node is not None and id(node) in seen:
+            line = node.start_mark.line + 1
+            raise InputError(f"{path}, line {line}: it is repeated by an alias (*name): write it out at each place.")
+        if isinstance(node, yaml.SequenceNode):
             nodes += node.value
-        elif isinstance(node, yaml.MappingNode) and id(node) not in seen:
+        elif isinstance(node, yaml.MappingNode):
             keys = [str(key.value) for key, _ in node.value]
             for place, (key, value) in enumerate(node.value):
                 if str(key.value) in keys[:place]:

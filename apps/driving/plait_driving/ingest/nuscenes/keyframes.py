@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-from plait.errors import InputError
 from plait.pairs.layout import Refuse, Row
 from plait_driving.geometry import inverse
+from plait_driving.ingest.calibration_checks import check_axes, check_turn, right_size
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.nuscenes.splits import split_of
 from plait_driving.ingest.nuscenes.tables import LIDAR, Sample, Tables, tables_of
 from plait_driving.ingest.rows import camera_row
+from plait_driving.ingest.stamps import iso
 
 VERSIONS = ("v1.0-mini", "v1.0-trainval", "v1.0-test")
+SIZE = (900, 1600)
+"""(H, W) of every camera's images, which the calibration is for."""
 
 
 def read_tables(root: Path, version: str, refuse: Refuse) -> Iterator[Row]:
@@ -28,11 +31,9 @@ def read_tables(root: Path, version: str, refuse: Refuse) -> Iterator[Row]:
             if camera not in places:
                 refuse(f"sample {sample.token}", f"it has no usable image of {camera}")
                 continue
-            try:
+            row: Row | None = None
+            with refusing(f"{sample.token}-{camera}", refuse):
                 row = _row(root, refuse, version, tables, sample, places[LIDAR], places[camera])
-            except InputError as error:
-                refuse(f"{sample.token}-{camera}", str(error))
-                continue
             if row is not None:
                 yield row
 
@@ -44,26 +45,32 @@ def _row(
     readings = tables.readings
     lidar, camera = (tables.mounts[readings.mount[place]] for place in (sweep, image))
     lidar_to_world = readings.ego_to_world(sweep) @ lidar.sensor_to_ego
-    world_to_camera = inverse(readings.ego_to_world(image) @ camera.sensor_to_ego)
+    lidar_to_camera = inverse(readings.ego_to_world(image) @ camera.sensor_to_ego) @ lidar_to_world
+    static = inverse(camera.sensor_to_ego) @ lidar.sensor_to_ego
+    row_id, file = f"{sample.token}-{camera.channel}", readings.file[image]
+    if not right_size(root / file, camera.matrix, SIZE, file, refuse):
+        return None
+    check_axes(lidar_to_camera, row_id, refuse)
+    check_turn(lidar_to_camera, static, row_id, refuse)
     labels = readings.labels.get(sweep)
     return camera_row(
         root,
         refuse,
-        row_id=f"{sample.token}-{camera.channel}",
+        row_id=row_id,
         group=sample.scene,
         frame=sample.token,
         camera=camera.channel,
-        image=readings.file[image],
+        image=file,
         sweep=readings.file[sweep],
         sweep_format="nuscenes",
-        lidar_to_camera=world_to_camera @ lidar_to_world,
+        lidar_to_camera=lidar_to_camera,
         camera_matrix=camera.matrix,
         split=split_of(version, sample.scene),
-        time=datetime.fromtimestamp(readings.seconds(image), UTC).isoformat(),
+        time=iso(readings.seconds(image)),
         semantics=None if labels is None else "nuscenes",
         sweep_labels=labels,
         image_time=readings.seconds(image),
         sweep_time=readings.seconds(sweep),
-        lidar_to_camera_static=inverse(camera.sensor_to_ego) @ lidar.sensor_to_ego,
+        lidar_to_camera_static=static,
         lidar_to_world=lidar_to_world,
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from plait.errors import InputError
 from plait.pairs.layout import Refuse
 from plait_driving.geometry import Array
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.nuscenes.json_array import records
 from plait_driving.ingest.quaternions import quaternion_pose
 
@@ -70,7 +71,7 @@ class Readings:
         """Raises `InputError` where ego_pose.json had no pose for it, or one that is none."""
         values = self.pose[place]
         if np.isnan(values).all():
-            raise InputError("no record of ego_pose.json has its ego_pose_token")
+            raise InputError("no usable record of ego_pose.json has its ego_pose_token")
         return quaternion_pose(values[:4], values[4:], "its pose in ego_pose.json")
 
 
@@ -132,8 +133,9 @@ def _samples(folder: Path, refuse: Refuse) -> list[Sample]:
         if scene not in scenes:
             refuse(f"sample {token}", "no record of scene.json has its scene_token")
             continue
-        times[token], before[token] = time * _MICROSECOND, previous
-        found.append(Sample(token, scenes[scene], times[token]))
+        with refusing(f"sample {token}", refuse):
+            times[token], before[token] = time * _MICROSECOND, previous
+            found.append(Sample(token, scenes[scene], times[token]))
     backwards = {token for token, previous in before.items() if times.get(previous, -np.inf) >= times[token]}
     for token in sorted(backwards):
         refuse(f"sample {token}", "its time stamp does not come after that of the sample before it")
@@ -182,22 +184,25 @@ def _readings(folder: Path, samples: dict[str, int], mounts: dict[str, int | Non
     for token, sample, pose, mount, time, file, key in _rows(folder, "sample_data", *fields):
         if not key:
             continue
-        if mount not in mounts:
-            refuse(file, "no record of calibrated_sensor.json has its calibrated_sensor_token")
-        elif sample not in samples:
-            refuse(file, "no usable record of sample.json has its sample_token")
-        elif (place := mounts[mount]) is not None:
-            poses[pose] = _with(poses.get(pose), len(found.file))
-            if token in labels:
-                found.labels[len(found.file)] = labels[token]
-            found.sample.append(samples[sample])
-            found.mount.append(place)
-            found.time.append(time)
-            found.file.append(file)
+        with refusing(f"sample_data {token}", refuse):
+            if mount not in mounts:
+                refuse(file, "no record of calibrated_sensor.json has its calibrated_sensor_token")
+            elif sample not in samples:
+                refuse(file, "no usable record of sample.json has its sample_token")
+            elif (place := mounts[mount]) is not None:
+                shared, label = _with(poses.get(pose), len(found.file)), labels.get(token)
+                found.time.append(time)  # the last that may fail: the columns stay of one length
+                poses[pose] = shared
+                if label is not None:
+                    found.labels[len(found.file)] = label
+                found.sample.append(samples[sample])
+                found.mount.append(place)
+                found.file.append(file)
     found.pose = np.full((len(found.file), 7), np.nan)
     for token, rotation, place in _rows(folder, "ego_pose", "token", "rotation", "translation"):
         if token in poses:
-            found.pose[poses.pop(token)] = [*rotation, *place]
+            with refusing(f"ego_pose {token}", refuse):
+                found.pose[poses.pop(token)] = [*rotation, *place]
     return found
 
 

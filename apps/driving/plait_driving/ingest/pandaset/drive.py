@@ -9,18 +9,27 @@ the front one of the training block is trained on, so that it stays one: its oth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Row
 from plait_driving.geometry import Array, inverse
+from plait_driving.ingest.calibration_checks import check_axes, check_turn, right_size
+from plait_driving.ingest.damage import DAMAGE, refusing
 from plait_driving.ingest.jsons import read_json
-from plait_driving.ingest.pandaset.poses import PANDAR64, camera_matrix, sensor_to_world, static_calibration, trajectory
+from plait_driving.ingest.pandaset.poses import (
+    PANDAR64,
+    camera_matrix,
+    number,
+    sensor_to_world,
+    static_calibration,
+    trajectory,
+)
 from plait_driving.ingest.rows import camera_row
+from plait_driving.ingest.stamps import iso
 from plait_driving.sensors.trajectory import Trajectory
 
 TRAIN, VAL = range(24, 50), range(59, 68)
@@ -28,20 +37,34 @@ TRAIN, VAL = range(24, 50), range(59, 68)
 
 def read_drive(root: Path, refuse: Refuse) -> Iterator[Row]:
     """One row a frame and camera; raises `InputError` where the calibration is not PandaSet's."""
-    frames = sorted(read_json(root / "frames.json", "pandaset").items(), key=lambda item: int(item[0]))
+    frames = _frames(read_json(root / "frames.json", "pandaset"), root, refuse)
     intrinsics = read_json(root / "intrinsics.json", "pandaset")
     try:
         matrices = {camera: camera_matrix(values, f"the camera {camera}") for camera, values in _cameras(intrinsics)}
-    except (KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{root / 'intrinsics.json'} lacks {error}: it is not PandaSet's.") from error
     lidar = _lidar(frames, refuse)
     for frame, about in frames:
-        try:
-            yield from _frame_rows(root, refuse, frame, about, matrices, lidar)
-        except InputError as error:
-            refuse(f"frames.json, frame {frame}", str(error))
-        except (KeyError, TypeError) as error:
-            refuse(f"frames.json, frame {frame}", f"its entry is incomplete (it lacks {error})")
+        poses: list[tuple[str, Any]] = []
+        with refusing(f"frames.json, frame {frame}", refuse):
+            poses = list(about["camera_pose"].items())
+        for camera, camera_pose in poses:
+            row: Row | None = None
+            with refusing(f"frames.json, frame {frame}, {camera}", refuse):
+                row = _row(root, refuse, frame, about, camera, camera_pose, matrices, lidar)
+            if row is not None:
+                yield row
+
+
+def _frames(content: Any, root: Path, refuse: Refuse) -> list[tuple[str, dict[str, Any]]]:
+    """Each frame by its number, in order."""
+    if not isinstance(content, dict):
+        raise InputError(f"{root / 'frames.json'} is no table of frames by their numbers: restore the file.")
+    found = cast(dict[str, Any], content)
+    for frame in found:
+        if not frame.isdecimal():
+            refuse(f"frames.json, frame {frame}", "it has no number")
+    return sorted(((key, about) for key, about in found.items() if key.isdecimal()), key=lambda item: int(item[0]))
 
 
 def _cameras(intrinsics: Any) -> list[tuple[str, dict[str, float]]]:
@@ -49,48 +72,69 @@ def _cameras(intrinsics: Any) -> list[tuple[str, dict[str, float]]]:
 
 
 def _lidar(frames: list[tuple[str, dict[str, Any]]], refuse: Refuse) -> Trajectory | None:
-    known = [about for _, about in frames if "lidar_pose" in about and "lidar_timestamp" in about]
-    try:
-        poses = [sensor_to_world(about["lidar_pose"], "lidar_pose") for about in known]
-    except (InputError, KeyError, TypeError):
-        return None  # the frame's own rows name it
-    return trajectory([about["lidar_timestamp"] for about in known], poses, "frames.json", refuse)
+    """The LiDAR's way through the frames that say where and when it was."""
+    times: list[float] = []
+    poses: list[Array] = []
+    for frame, about in frames:
+        with refusing(f"frames.json, frame {frame}", refuse):
+            time, place = number(about["lidar_timestamp"], "its lidar_timestamp"), about["lidar_pose"]
+            poses.append(sensor_to_world(place, "its lidar_pose"))
+            times.append(time)
+    return trajectory(times, poses, "frames.json", refuse)
 
 
-def _frame_rows(
-    root: Path, refuse: Refuse, frame: str, about: dict[str, Any], matrices: dict[str, Array], lidar: Trajectory | None
-) -> Iterator[Row]:
+def _row(
+    root: Path,
+    refuse: Refuse,
+    frame: str,
+    about: dict[str, Any],
+    camera: str,
+    camera_pose: Any,
+    matrices: dict[str, Array],
+    lidar: Trajectory | None,
+) -> Row | None:
+    # The side cameras are kept for a few frames only; then the whole sweep is there as well.
+    if not about["has_front_points" if camera == "front" else "has_surround"]:
+        return None
     block = next((range_ for range_ in (TRAIN, VAL) if int(frame) in range_), None)
+    row_id, image = f"{frame}-{camera}", f"camera/{camera}_camera/{frame}.jpg"
     lidar_to_world = sensor_to_world(about["lidar_pose"], "its lidar_pose")
-    for camera, camera_pose in about["camera_pose"].items():
-        # The side cameras are kept for a few frames only; then the whole sweep is there as well.
-        if not about["has_front_points" if camera == "front" else "has_surround"]:
-            continue
-        camera_to_world = sensor_to_world(camera_pose, f"its camera_pose of {camera}")
-        image_time = float(about["camera_timestamp"][camera])
-        row = camera_row(
-            root,
-            refuse,
-            row_id=f"{frame}-{camera}",
-            group=f"002/{block.start}-{block.stop - 1}" if block else "002/other",
-            frame=frame,
-            camera=camera,
-            image=f"camera/{camera}_camera/{frame}.jpg",
-            sweep=f"{'lidar_front' if camera == 'front' else 'lidar_surround'}/{frame}.npz",
-            sweep_format="pandaset",
-            semantics="pandaset",
-            lidar_to_camera=inverse(camera_to_world) @ lidar_to_world,
-            camera_matrix=matrices[camera],
-            split=_split(int(frame), camera),
-            time=datetime.fromtimestamp(image_time, UTC).isoformat(),
-            image_time=image_time,
-            sweep_time=about.get("lidar_timestamp"),
-            lidar_to_camera_static=static_calibration(lidar, image_time, camera_to_world),
-            lidar_to_world=lidar_to_world,
-            lidar_origin=np.array(about.get("lidar_origin", PANDAR64), dtype=np.float64),
-        )
-        if row is not None:
-            yield row
+    camera_to_world = sensor_to_world(camera_pose, f"its camera_pose of {camera}")
+    lidar_to_camera = inverse(camera_to_world) @ lidar_to_world
+    image_time = number(about["camera_timestamp"][camera], f"its camera_timestamp of {camera}")
+    static = static_calibration(lidar, image_time, camera_to_world)
+    if not right_size(root / image, matrices[camera], None, image, refuse):
+        return None
+    check_axes(lidar_to_camera, row_id, refuse)
+    check_turn(lidar_to_camera, static, row_id, refuse)
+    return camera_row(
+        root,
+        refuse,
+        row_id=row_id,
+        group=f"002/{block.start}-{block.stop - 1}" if block else "002/other",
+        frame=frame,
+        camera=camera,
+        image=image,
+        sweep=f"{'lidar_front' if camera == 'front' else 'lidar_surround'}/{frame}.npz",
+        sweep_format="pandaset",
+        semantics="pandaset",
+        lidar_to_camera=lidar_to_camera,
+        camera_matrix=matrices[camera],
+        split=_split(int(frame), camera),
+        time=iso(image_time),
+        image_time=image_time,
+        sweep_time=number(about["lidar_timestamp"], "its lidar_timestamp") if "lidar_timestamp" in about else None,
+        lidar_to_camera_static=static,
+        lidar_to_world=lidar_to_world,
+        lidar_origin=_origin(about.get("lidar_origin", PANDAR64)),
+    )
+
+
+def _origin(values: Any) -> Array:
+    origin = np.array(values, dtype=np.float64)
+    if origin.shape != (3,) or not np.isfinite(origin).all():
+        raise InputError("its lidar_origin is not three numbers: restore it.")
+    return origin
 
 
 def _split(frame: int, camera: str) -> str:

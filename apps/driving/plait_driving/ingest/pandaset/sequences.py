@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy as np
 from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark, Row
 from plait_driving.geometry import Array, inverse
+from plait_driving.ingest.calibration_checks import check_axes, check_turn, right_size
+from plait_driving.ingest.damage import DAMAGE, refusing
 from plait_driving.ingest.jsons import read_json
 from plait_driving.ingest.pandaset.poses import (
     PANDAR64,
@@ -27,7 +28,11 @@ from plait_driving.ingest.pandaset.poses import (
     trajectory,
 )
 from plait_driving.ingest.rows import camera_row
+from plait_driving.ingest.stamps import iso
 from plait_driving.sensors.trajectory import Trajectory
+
+SIZE = (1080, 1920)
+"""(H, W) of every camera's images, which the calibration is for."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +78,36 @@ def _camera_rows(
             ),
         )
     for frame, (image_time, sweep_time) in enumerate(zip(track.times, lidar.times, strict=False)):
-        row = camera_row(
-            root,
-            refuse,
-            row_id=f"{here}/{frame:02d}-{name}",
-            group=here,
-            frame=f"{frame:02d}",
-            camera=name,
-            image=f"{here}/camera/{camera.name}/{frame:02d}.jpg",
-            sweep=f"{here}/lidar/{frame:02d}.pkl.gz",
-            sweep_format="pandaset-pkl",
-            semantics="pandaset" if labelled else None,
-            sweep_labels=f"{here}/annotations/semseg/{frame:02d}.pkl.gz" if labelled else None,
-            lidar_to_camera=inverse(track.poses[frame]) @ lidar.poses[frame],
-            camera_matrix=matrix,
-            time=datetime.fromtimestamp(image_time, UTC).isoformat(),
-            image_time=image_time,
-            sweep_time=sweep_time,
-            lidar_to_camera_static=static_calibration(way, image_time, track.poses[frame]),
-            lidar_to_world=lidar.poses[frame],
-            lidar_origin=np.array(PANDAR64),
-        )
+        row_id, image = f"{here}/{frame:02d}-{name}", f"{here}/camera/{camera.name}/{frame:02d}.jpg"
+        if not right_size(root / image, matrix, SIZE, image, refuse):
+            continue
+        lidar_to_camera = inverse(track.poses[frame]) @ lidar.poses[frame]
+        static = static_calibration(way, image_time, track.poses[frame])
+        check_axes(lidar_to_camera, row_id, refuse)
+        check_turn(lidar_to_camera, static, row_id, refuse)
+        row: Row | None = None
+        with refusing(row_id, refuse):
+            row = camera_row(
+                root,
+                refuse,
+                row_id=row_id,
+                group=here,
+                frame=f"{frame:02d}",
+                camera=name,
+                image=image,
+                sweep=f"{here}/lidar/{frame:02d}.pkl.gz",
+                sweep_format="pandaset-pkl",
+                semantics="pandaset" if labelled else None,
+                sweep_labels=f"{here}/annotations/semseg/{frame:02d}.pkl.gz" if labelled else None,
+                lidar_to_camera=lidar_to_camera,
+                camera_matrix=matrix,
+                time=iso(image_time),
+                image_time=image_time,
+                sweep_time=sweep_time,
+                lidar_to_camera_static=static,
+                lidar_to_world=lidar.poses[frame],
+                lidar_origin=np.array(PANDAR64),
+            )
         if row is not None:
             yield row
 
@@ -105,7 +119,7 @@ def _track(folder: Path) -> Track:
         raise InputError(f"{folder}: poses.json and timestamps.json are not lists of one length: restore them.")
     try:
         found = [sensor_to_world(entry, f"{folder}/poses.json, frame {frame}") for frame, entry in enumerate(poses)]
-    except (KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{folder / 'poses.json'} has a pose without position and heading ({error}).") from error
     return Track([number(time, f"{folder}/timestamps.json, frame {frame}") for frame, time in enumerate(times)], found)
 
@@ -114,5 +128,5 @@ def _matrix(camera: Path) -> Array:
     path = camera / "intrinsics.json"
     try:
         return camera_matrix(read_json(path, "pandaset"), str(path))
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} lacks {error}: it is not PandaSet's.") from error

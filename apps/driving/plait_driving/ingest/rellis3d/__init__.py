@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,14 @@ from plait.errors import InputError
 from plait.pairs.layout import Layout, Refuse, Remark, Row
 from plait_driving.geometry import Array, Lens, inverse
 from plait_driving.ingest.calibration_checks import check_axes, right_size
+from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.ego_motion import told_of
 from plait_driving.ingest.kitti.calibration import lidar_of
 from plait_driving.ingest.pose_files import read_kitti_poses
 from plait_driving.ingest.rellis3d.calibration import read_camera_matrix, read_lidar_to_camera
 from plait_driving.ingest.rellis3d.files import Files, Frame, frames_of, official_splits
 from plait_driving.ingest.rows import MODALITIES, camera_row
+from plait_driving.ingest.stamps import iso
 from plait_driving.sensors.rig import Rig
 from plait_driving.sensors.trajectory import Trajectory
 
@@ -109,7 +110,9 @@ def _trajectory(root: Path, files: Files, name: str, refuse: Refuse) -> Trajecto
 
 def _rows(root: Path, sequence: Sequence, refuse: Refuse) -> Iterator[Row]:
     for frame in frames_of(sequence.files, refuse):
-        row = _row(root, sequence, frame, f"{sequence.files.folder}/".lstrip("/"), refuse)
+        row: Row | None = None
+        with refusing(frame.image, refuse):
+            row = _row(root, sequence, frame, f"{sequence.files.folder}/".lstrip("/"), refuse)
         if row is not None:
             there = frame.image_labels is not None and (root / frame.image_labels).is_file()
             row["image_labels"] = frame.image_labels if there else None
@@ -133,7 +136,7 @@ def _row(root: Path, sequence: Sequence, frame: Frame, prefix: str, refuse: Refu
         camera_matrix=sequence.camera_matrix,
         lens=LENS,
         split=sequence.split,
-        time=None if frame.image_time is None else datetime.fromtimestamp(frame.image_time, UTC).isoformat(),
+        time=None if frame.image_time is None else iso(frame.image_time),
         semantics=None if frame.sweep_labels is None else NAME,
         sweep_labels=frame.sweep_labels,
         **told_of(

@@ -44,3 +44,15 @@ def test_an_empty_sweep_is_drawn(tmp_path: Path) -> None:
     range_image(tmp_path / "range.png", np.zeros((0, 4)))
     birds_eye(tmp_path / "one.png", np.ones((1, 4)), np.array([False]), np.array([True]))
     assert {path.name for path in tmp_path.iterdir()} == {"above.png", "range.png", "one.png"}
+
+
+def test_no_scale_is_cut_at_the_right_edge(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(0.0, 9.0, (50, 4))
+    birds_eye(tmp_path / "above.png", points)
+    range_image(tmp_path / "range.png", points)
+    overlay(tmp_path / "over.png", np.zeros((90, 160, 3)), np.abs(points[:, :2]), np.abs(points[:, 2]))
+    for path in tmp_path.iterdir():
+        pixels = np.asarray(Image.open(path).convert("L"))
+        assert (pixels[:, -2:] == 255).all(), path.name
+        # The name and its unit stand upright right of the scale.
+        assert (pixels[:, -45:] < 100).any(), path.name

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from plait.errors import InputError
 from plait_driving.sensors.formats.data_frame import ALLOWED, read_columns
 from plait_driving.sensors.formats.inert_pickle import Made, read_inert
+from plait_driving.sensors.labels import read_point_labels
 
 
 def frame() -> pd.DataFrame:
@@ -179,6 +181,12 @@ def test_what_is_no_table_is_said(data: bytes, cause: str, tmp_path: Path) -> No
     (tmp_path / "00.pkl.gz").write_bytes(gzip.compress(data))
     with pytest.raises(ValueError, match=cause):
         read_columns(tmp_path / "00.pkl.gz")
+
+
+def test_labels_without_their_column_are_said(tmp_path: Path) -> None:
+    (tmp_path / "00.pkl.gz").write_bytes(gzip.compress(pickle.dumps(frame())))
+    with pytest.raises(InputError, match="it has no column 'class' but"):
+        read_point_labels(tmp_path / "00.pkl.gz", len(frame()))
 
 
 def test_wherever_a_table_is_cut_it_is_refused(tmp_path: Path) -> None:

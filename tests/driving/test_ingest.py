@@ -73,7 +73,34 @@ def test_an_incomplete_frame_is_refused_and_the_others_go_on(tmp_path: Path, wor
     found, refuse = refusals()
     rows = list(LAYOUTS["pandaset"].read(copied, refuse))
     assert len(rows) == 45
-    assert ("frames.json, frame 26", "its entry is incomplete (it lacks 'lidar_pose')") in found
+    assert ("frames.json, frame 26, front", "its entry is incomplete or damaged (KeyError: 'lidar_pose')") in found
+
+
+def test_damaged_frames_are_named_and_the_others_go_on(tmp_path: Path, world: Path) -> None:
+    for entry in world.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    whole = [row["id"] for row in LAYOUTS["pandaset"].read(tmp_path, refusals()[1])]
+    frames = json.loads((world / "frames.json").read_text())
+    frames["25"]["camera_pose"] = [1]
+    frames["26"]["camera_timestamp"]["front"] = "noon"
+    frames["27"]["camera_timestamp"]["front"] = 1e20
+    frames["28"]["lidar_timestamp"] = "noon"
+    frames["29"]["lidar_origin"] = "roof"
+    (tmp_path / "frames.json").unlink()
+    (tmp_path / "frames.json").write_text(json.dumps(frames | {"24": None, "abc": {}}))
+    found, refuse = refusals()
+    rows = [row["id"] for row in LAYOUTS["pandaset"].read(tmp_path, refuse)]
+    every = {name for name in whole if name.startswith("24-")}
+    assert set(whole) - set(rows) == every | {f"{frame}-front" for frame in range(25, 30)}
+    said = {what.removeprefix("frames.json, frame "): cause for what, cause in found}
+    expected = {
+        "24": "TypeError", "25": "AttributeError", "26, front": "no number", "27, front": "is stamp_unit right",
+        "28, front": "no number", "29, front": "ValueError", "abc": "it has no number",
+    }  # fmt: skip
+    assert {what for what, cause in expected.items() if cause in said.get(what, "")} == expected.keys()
+    (tmp_path / "frames.json").write_text("[1]")
+    with pytest.raises(InputError, match="is no table of frames"):
+        list(LAYOUTS["pandaset"].read(tmp_path, refuse))
 
 
 @pytest.mark.parametrize(

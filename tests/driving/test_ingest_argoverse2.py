@@ -16,6 +16,7 @@ from plait.errors import InputError
 from plait.pairs.layout import Row
 from plait_driving.geometry import exp_se3, inverse, pose
 from plait_driving.ingest.argoverse2 import LAYOUT
+from plait_driving.ingest.calibration_checks import AXES
 from plait_driving.sensors import read_sweep
 
 START = 315968112437425433
@@ -26,6 +27,7 @@ TWIST = np.array([12.0, 0.5, 0.0, 0.0, 0.01, 0.3])
 CITY = pose(Rotation.from_euler("z", 2.0).as_matrix(), [747.4, 1275.3, -24.2])
 
 
+LENS = ("fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
 ROOF = [1.35, 0.0, 1.64]
 
 
@@ -35,7 +37,7 @@ def ego_at(stamp: int) -> np.ndarray:
 
 def mount(camera: str) -> np.ndarray:
     return pose(
-        Rotation.from_euler("zx", [RINGS.index(camera) * 140 - 90, -90], degrees=True).as_matrix(), [1.6, 0, 1.4]
+        Rotation.from_euler("ZX", [RINGS.index(camera) * 140 - 90, -90], degrees=True).as_matrix(), [1.6, 0, 1.4]
     )
 
 
@@ -67,9 +69,9 @@ def log(tmp_path: Path) -> Path:
     write_poses(log, sorted([*stamps, stamps[3] + 1]))
     names = [*RINGS, "stereo_front_left"]
     write(
-        log / "calibration/intrinsics.feather", sensor_name=names, fx_px=[1773.5] * 3, fy_px=[1774.5] * 3,
-        cx_px=[775.8] * 3, cy_px=[1024.0] * 3, k1=[-0.27] * 3, k2=[-0.2] * 3, k3=[0.3] * 3,
-        height_px=[2048] * 3, width_px=[1550] * 3,
+        log / "calibration/intrinsics.feather", sensor_name=names, fx_px=[17.5] * 3, fy_px=[17.25] * 3,
+        cx_px=[7.75] * 3, cy_px=[10.5] * 3, k1=[-0.27] * 3, k2=[-0.2] * 3, k3=[0.3] * 3,
+        height_px=[20] * 3, width_px=[16] * 3,
     )  # fmt: skip
     mounts = [mount(name) for name in RINGS] + [np.eye(4), pose(np.eye(3), ROOF)]
     write(log / "calibration/egovehicle_SE3_sensor.feather", sensor_name=[*names, "up_lidar"], **quaternions(mounts))
@@ -100,7 +102,7 @@ def test_rows_join_each_sweep_with_the_image_nearest_to_it(log: Path) -> None:
     assert row["sweep"] == f"val/7fab2350/sensors/lidar/{SWEEPS[1]}.feather"
     assert (row["group"], row["split"], row["camera"]) == ("7fab2350", "val", "ring_rear_left")
     assert row["image_time"] - row["sweep_time"] == pytest.approx(-0.02, abs=1e-6)
-    assert row["camera_matrix"] == [1773.5, 0, 775.8, 0, 1774.5, 1024, 0, 0, 1]
+    assert row["camera_matrix"] == [17.5, 0, 7.75, 0, 17.25, 10.5, 0, 0, 1]
     assert row["lidar_origin"] == ROOF
 
 
@@ -164,24 +166,16 @@ def test_bad_poses_and_calibrations_cost_their_log(log: Path) -> None:
         assert rows == {}
         return refused["val/7fab2350"]
 
-    poses, lenses, mounts = (
-        log / name
-        for name in (
-            "city_SE3_egovehicle.feather",
-            "calibration/intrinsics.feather",
-            "calibration/egovehicle_SE3_sensor.feather",
-        )
-    )
+    poses, lenses = log / "city_SE3_egovehicle.feather", log / "calibration/intrinsics.feather"
     write_poses(log, SWEEPS[::-1])
     assert "must grow" in cause()
-    write(
-        poses,
-        timestamp_ns=pa.array([], pa.int64()),
-        **{name: pa.array([], pa.float64()) for name in quaternions([CITY])},
-    )
+    empty = {name: pa.array([], pa.float64()) for name in quaternions([CITY])}
+    write(poses, timestamp_ns=pa.array([], pa.int64()), **empty)
     assert "has no pose" in cause()
     write(poses, timestamp_ns=[START], **quaternions([CITY]) | {"qw": [0.0], "qx": [0.0], "qy": [0.0], "qz": [0.0]})
     assert "row 0 has a quaternion of length 0" in cause()
+    write(poses, timestamp_ns=[START, None], **quaternions([CITY, CITY]))
+    assert "incomplete or damaged (TypeError" in cause()
     drop(poses, "qw")
     assert "damaged or lacks a column" in cause()
     poses.write_bytes(poses.read_bytes()[:100])
@@ -189,12 +183,38 @@ def test_bad_poses_and_calibrations_cost_their_log(log: Path) -> None:
     poses.unlink()
     assert "has no city_SE3_egovehicle.feather" in cause()
     write_poses(log, SWEEPS)
-    write(mounts, sensor_name=["ring_rear_left"], **quaternions([np.eye(4)]))
-    assert "has no ring_front_center" in cause()
-    write(lenses, sensor_name=["ring_rear_left"], fx_px=[0.0], fy_px=[1.0], cx_px=[1.0], cy_px=[1.0])
-    assert "no positive focal lengths" in cause()
     lenses.unlink()
     assert "has no intrinsics.feather" in cause()
+
+
+def test_a_bad_calibration_costs_its_camera_and_a_name_that_is_no_stamp_nothing(log: Path) -> None:
+    lenses = [17.5, 0.0, 17.5, 17.5], [17.25] * 4, [7.75] * 4, [10.5] * 4, [20] * 4, [16] * 4
+    names = ["ring_front_center", "ring_rear_left", "ring_side_left", None]
+    write(log / "calibration/intrinsics.feather", sensor_name=names, **dict(zip(LENS, lenses, strict=True)))
+    (log / "sensors/cameras/ring_front_center/99999999999999999999.jpg").touch()
+    rows, refused = read(log)
+    assert {row["camera"] for row in rows.values()} == {"ring_front_center"}
+    assert len(rows) == len(SWEEPS)
+    where = "val/7fab2350/calibration/intrinsics.feather"
+    assert "no positive focal lengths" in refused[f"{where}, ring_rear_left"]
+    assert "has no ring_side_left" in refused[f"{where}, ring_side_left"]
+    assert "AttributeError" in refused[f"{where}, None"]
+
+
+def test_images_of_another_size_than_their_calibration_are_refused(log: Path) -> None:
+    file = f"sensors/cameras/ring_rear_left/{SWEEPS[1] - 20_000_000}.jpg"
+    Image.new("RGB", (8, 10)).save(log / file)
+    rows, refused = read(log)
+    assert len(rows) == 5
+    assert "the image is 8 x 10 and its calibration is for 16 x 20" in refused[f"val/7fab2350/{file}"]
+
+
+def test_a_mounting_the_other_way_round_is_told(log: Path) -> None:
+    mounts = [inverse(mount(RINGS[0])), mount(RINGS[1])]
+    write(log / "calibration/egovehicle_SE3_sensor.feather", sensor_name=list(RINGS), **quaternions(mounts))
+    rows, refused = read(log)
+    assert len(rows) == 6
+    assert refused == {"val/7fab2350/calibration/ring_front_center": AXES}
 
 
 def test_a_sweep_outside_the_poses_is_told(log: Path) -> None:
@@ -204,19 +224,21 @@ def test_a_sweep_outside_the_poses_is_told(log: Path) -> None:
     assert "There is no ego pose at" in refused[f"val/7fab2350/sensors/lidar/{SWEEPS[2]}.feather"]
 
 
-@pytest.mark.parametrize("problem", ["cut", "column", "empty", "NaN"])
+@pytest.mark.parametrize("problem", ["cut", "column", "empty", "NaN", "null"])
 def test_a_damaged_sweep_is_one_sentence(problem: str, log: Path) -> None:
     path = log / f"sensors/lidar/{SWEEPS[0]}.feather"
     if problem == "cut":
         path.write_bytes(path.read_bytes()[:200])
     elif problem == "column":
         drop(path, "laser_number")
+    elif problem == "null":
+        write(path, x=[1.0, 2.0], y=[1.0, None], z=[1.0, 2.0], intensity=[1, 2], laser_number=[None, 2])
     else:
         values = np.array([1, np.nan, 2] if problem == "NaN" else [], dtype=np.float16)
         beams = np.zeros(len(values), dtype=np.uint8)
         write(path, x=values, y=values, z=values, intensity=beams, laser_number=beams)
-    if problem == "NaN":
-        assert len(read_sweep(path, "argoverse2")) == 2
+    if problem in ("NaN", "null"):
+        assert len(read_sweep(path, "argoverse2")) == (2 if problem == "NaN" else 1)
         return
     with pytest.raises(InputError, match=path.name):
         read_sweep(path, "argoverse2")

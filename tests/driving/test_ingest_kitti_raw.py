@@ -83,7 +83,7 @@ def test_poses_are_those_of_the_development_kit(tmp_path: Path) -> None:
     measured = rng.uniform([48.9, 8.3, 100, -0.1, -0.1, -3], [49.1, 8.5, 130, 0.1, 0.1, 3], (4, 6))
     for k, values in enumerate(measured):
         (tmp_path / f"{k:010d}.txt").write_text(" ".join(map(repr, map(float, values))) + " 0 0")
-    poses = read_oxts(tmp_path, {k: k / 10 for k in range(4)}).poses
+    poses = read_oxts(tmp_path, {k: k / 10 for k in range(4)}, "drive", pytest.fail).poses
     scale, first = math.cos(math.radians(measured[0, 0])), None
     for values, found in zip(measured, poses, strict=True):
         lat, lon, alt, roll, pitch, yaw = values
@@ -137,13 +137,26 @@ def test_stamps_that_run_backwards_cost_the_motion_and_not_the_rows(tmp_path: Pa
 
 def test_without_poses_the_calibration_alone_is_used_and_it_is_told(tmp_path: Path) -> None:
     path = drive(day(tmp_path), cameras=("02",))
-    (path / "oxts/data/0000000001.txt").write_text("49 8 nan 0 0 0")
+    (path / "oxts/timestamps.txt").unlink()
     found, refuse = told()
     rows = list(LAYOUT.with_options(["cameras=02"]).read(tmp_path, refuse))
     assert [row["lidar_to_world"] for row in rows] == [None] * 3
     assert len(found) == 1
     assert "ego motion is ignored" in found[0][1]
-    assert "0000000001.txt does not begin with latitude" in found[0][1]
+
+
+def test_a_damaged_pose_is_left_out_and_its_neighbours_stand_in(tmp_path: Path) -> None:
+    path = drive(day(tmp_path), cameras=("02",))
+    whole = list(LAYOUT.with_options(["cameras=02"]).read(tmp_path, told()[1]))
+    (path / "oxts/data/0000000001.txt").write_text("49 8 nan 0 0 0")
+    found, refuse = told()
+    rows = list(LAYOUT.with_options(["cameras=02"]).read(tmp_path, refuse))
+    for row, expected in zip(rows, whole, strict=True):
+        np.testing.assert_allclose(row["lidar_to_world"], expected["lidar_to_world"], atol=1e-5)
+    ((what, cause),) = found
+    assert what == "2011_09_26/2011_09_26_drive_0001_sync"
+    assert "goes without one of its poses" in cause
+    assert "0000000001.txt does not begin with latitude" in cause
 
 
 def test_the_middle_of_start_and_end_stands_for_a_missing_stamp(tmp_path: Path) -> None:

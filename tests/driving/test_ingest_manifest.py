@@ -203,26 +203,11 @@ def test_damaged_poses_cost_the_motion_of_their_drive_only(
     ("old", "new", "what", "cause"),
     [
         # The transform the other way round, and a camera whose z is up.
-        (
-            "to_ego: {translation: [1.5, 0.0, 1.4]",
-            "from_ego: {translation: [1.5, 0.0, 1.4]",
-            "cameras.front",
-            "axes are",
-        ),
+        ("to_ego: {translation: [1.5,", "from_ego: {translation: [1.5,", "cameras.front", "axes are"),
         ("[0.5, -0.5, 0.5, -0.5]", "[1, 0, 0, 0]", "cameras.front", "the image's down is not down"),
-        (
-            "width: 64",
-            "width: 96",
-            "monday/cam_front/1020.png",
-            "the image is 64 x 48 and its calibration is for 96 x 48",
-        ),
+        ("width: 64", "width: 96", "monday/cam_front/1020.png", "is 64 x 48 and its calibration is for 96 x 48"),
         ("cam_front/{stamp}", "cam_back/{stamp}", "front", "no file is called '{drive}/cam_back/{stamp}.png'"),
-        (
-            "cameras:",
-            "pairing: {by: stamp, tolerance: 0.01}\ncameras:",
-            "monday",
-            "no sweep of 'top' lies within 0.01 s",
-        ),
+        ("cameras:", "pairing: {by: stamp, tolerance: 0.01}\ncameras:", "monday", "no sweep of 'top' lies within 0.01"),
         ("stamp_unit: ms", "stamp_unit: s", "monday", "lies within 0.05 s: is stamp_unit right?"),
     ],
 )
@@ -232,6 +217,30 @@ def test_what_does_not_fit_is_told(old: str, new: str, what: str, cause: str, tm
     found, refuse = told()
     list(LAYOUT.read(recorded(tmp_path, text), refuse))
     assert any(said.startswith(what) and cause in why for said, why in found), found
+
+
+def test_stamps_that_no_calendar_has_are_refused(tmp_path: Path) -> None:
+    root = recorded(tmp_path, MANIFEST.replace("stamp_unit: ms\n", "").split("poses:")[0], ("only",))
+    for folder in ("cam_front", "lidar"):
+        for path in (root / "only" / folder).iterdir():
+            path.rename(path.with_stem("1557539924500000000"))  # nanoseconds, and seconds are the default
+    found, refuse = told()
+    assert list(LAYOUT.read(root, refuse)) == []
+    assert any(what.endswith("500000000.png") and "is stamp_unit right?" in cause for what, cause in found)
+
+
+def test_cameras_with_exposures_of_their_own_share_the_moment_of_their_sweep(tmp_path: Path) -> None:
+    front = MANIFEST.split("cameras:\n")[1].split("lidars:")[0]
+    text = MANIFEST.replace("lidars:", front.replace("front:", "left:").replace("cam_front", "cam_left") + "lidars:")
+    root = recorded(tmp_path, text)
+    for path in (root / "monday/cam_front").iterdir():
+        copy = root / f"monday/cam_left/{int(path.stem) + 7}.png"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    rows = [row for row in LAYOUT.read(root, pytest.fail) if row["group"] == "monday"]
+    assert [(row["camera"], row["frame"]) for row in rows] == [
+        (camera, frame) for camera in ("front", "left") for frame in ("1000", "1100", "1200")
+    ]
 
 
 def test_a_drive_in_no_split_is_left_unused_and_without_splits_they_are_drawn(tmp_path: Path) -> None:

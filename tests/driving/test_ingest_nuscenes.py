@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from plait.errors import InputError
-from plait.pairs.layout import Row
+from plait.pairs.layout import Remark, Row
 from plait_driving.geometry import inverse, pose
+from plait_driving.ingest.calibration_checks import AXES, TURNED
 from plait_driving.ingest.nuscenes import LAYOUT
 from plait_driving.ingest.nuscenes.splits import MINI_VAL, VAL, split_of
 
@@ -39,12 +42,8 @@ def written(transform: np.ndarray) -> dict[str, Any]:
 
 def poses_of(tables: Tables, table: str) -> dict[str, np.ndarray]:
     """The (4, 4) of each record, by its token."""
-    return {
-        record["token"]: pose(
-            Rotation.from_quat(record["rotation"], scalar_first=True).as_matrix(), record["translation"]
-        )
-        for record in tables[table]
-    }
+    turns = {each["token"]: Rotation.from_quat(each["rotation"], scalar_first=True) for each in tables[table]}
+    return {each["token"]: pose(turns[each["token"]].as_matrix(), each["translation"]) for each in tables[table]}
 
 
 @pytest.fixture
@@ -90,8 +89,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def read(root: Path, **options: str) -> tuple[list[Row], dict[str, str]]:
-    refused: dict[str, str] = {}
-    return list(LAYOUT.read(root, refused.__setitem__, **options)), refused
+    """Rows, and what was refused; of mountings drawn at random remarks tell that they are not upright."""
+    said: dict[str, str] = {}
+    rows = list(LAYOUT.read(root, said.__setitem__, **options))
+    return rows, {what: cause for what, cause in said.items() if not isinstance(cause, Remark)}
 
 
 def matrix(row: Row, name: str) -> np.ndarray:
@@ -180,31 +181,21 @@ def changed(tables: Tables, table: str, token: str, **values: Any) -> None:
 
 
 DATA, FILE = "data-scene-0061-0-CAM_FRONT-True", "samples/CAM_FRONT/scene-0061-0-CAM_FRONT-True"
+POSE, MOUNT = "pose-scene-0061-0-CAM_FRONT-True", "scene-0061-CAM_FRONT"
 BAD: dict[str, tuple[tuple[str, str, dict[str, Any]], str, str, int]] = {
     "sample": (("sample_data", DATA, {"sample_token": "?"}), FILE, "no usable record of sample.json", 7),
-    "mount": (
-        ("sample_data", DATA, {"calibrated_sensor_token": "?"}), FILE, "no record of calibrated_sensor.json", 7,
-    ),
-    "pose": (
-        ("sample_data", DATA, {"ego_pose_token": "?"}), "scene-0061-0-CAM_FRONT", "no record of ego_pose.json", 7,
-    ),
+    "mount": (("sample_data", DATA, {"calibrated_sensor_token": "?"}), FILE, "no record of calibrated_sensor.json", 7),
+    "pose": (("sample_data", DATA, {"ego_pose_token": "?"}), "scene-0061-0-CAM_FRONT", "no usable record of ego_", 7),
+    "no stamp": (("sample_data", DATA, {"timestamp": None}), f"sample_data {DATA}", "TypeError", 7),
+    "nanoseconds": (("sample_data", DATA, {"timestamp": 10**18}), "scene-0061-0-CAM_FRONT", "is stamp_unit right", 7),
+    "short rotation": (("ego_pose", POSE, {"rotation": [1, 0, 0]}), f"ego_pose {POSE}", "ValueError", 7),
+    "null rotation": (("ego_pose", POSE, {"rotation": None}), f"ego_pose {POSE}", "TypeError", 7),
     "scene": (("sample", "scene-0061-1", {"scene_token": "?"}), "sample scene-0061-1", "no record of scene.json", 6),
-    "sensor": (
-        ("calibrated_sensor", "scene-0061-CAM_FRONT", {"sensor_token": "?"}),
-        "calibrated_sensor scene-0061-CAM_FRONT", "no record of sensor.json", 6,
-    ),
-    "zero quaternion": (
-        ("calibrated_sensor", "scene-0061-CAM_FRONT", {"rotation": [0, 0, 0, 0]}),
-        "calibrated_sensor scene-0061-CAM_FRONT", "quaternion of length 0 instead of 1", 6,
-    ),
-    "NaN": (
-        ("ego_pose", "pose-scene-0061-0-CAM_FRONT-True", {"translation": [0, float("nan"), 0]}),
-        "scene-0061-0-CAM_FRONT", "4 and a place of 3 finite numbers", 7,
-    ),
-    "no intrinsic": (
-        ("calibrated_sensor", "scene-0061-CAM_FRONT", {"camera_intrinsic": []}),
-        "calibrated_sensor scene-0061-CAM_FRONT", "3 x 3 matrix with positive focal lengths", 6,
-    ),
+    "no moment": (("sample", "scene-0061-1", {"timestamp": None}), "sample scene-0061-1", "TypeError", 6),
+    "sensor": (("calibrated_sensor", MOUNT, {"sensor_token": "?"}), f"calibrated_sensor {MOUNT}", "no record of", 6),
+    "no quaternion": (("calibrated_sensor", MOUNT, {"rotation": [0] * 4}), f"calibrated_sensor {MOUNT}", "length 0", 6),
+    "NaN": (("ego_pose", POSE, {"translation": [0, math.nan, 0]}), "scene-0061-0-CAM_FRONT", "place of 3 finite", 7),
+    "no lens": (("calibrated_sensor", MOUNT, {"camera_intrinsic": []}), f"calibrated_sensor {MOUNT}", "3 x 3", 6),
     "backwards": (("sample", "scene-0061-1", {"timestamp": START}), "sample scene-0061-1", "does not come after", 6),
     "no sweep": (
         ("sample_data", "data-scene-0061-0-LIDAR_TOP-True", {"is_key_frame": False}),
@@ -225,6 +216,17 @@ def test_what_joins_nothing_is_refused_by_name_and_the_rest_goes_on(
     assert len(rows) == left
 
 
+def test_calibrations_of_other_sizes_and_axes_are_said(tables: Tables, write: Callable[..., Path]) -> None:
+    root = write(tables)
+    Image.new("L", (800, 450)).save(root / FILE, "JPEG")
+    rows, refused = read(root)
+    causes = set[str]()
+    list(LAYOUT.read(root, lambda _, cause: causes.add(cause)))
+    assert {AXES, TURNED} < causes  # of cameras and poses drawn at random
+    assert len(rows) == 7
+    assert "the image is 800 x 450 and its calibration is for 1600 x 900" in refused[FILE]
+
+
 def test_missing_and_damaged_tables_are_named(tables: Tables, write: Callable[..., Path]) -> None:
     root = write(tables)
     whole = (root / "v1.0-mini/sample_data.json").read_text()
@@ -233,9 +235,6 @@ def test_missing_and_damaged_tables_are_named(tables: Tables, write: Callable[..
         read(root)
     (root / "v1.0-mini/sample_data.json").write_text('[{"token": "a"}]')
     with pytest.raises(InputError, match=r"sample_data\.json, record 0, has no 'sample_token'"):
-        read(root)
-    (root / "v1.0-mini/sample_data.json").write_text(whole.replace(f'"timestamp": {START}', '"timestamp": "noon"', 1))
-    with pytest.raises(InputError, match="another kind of value"):
         read(root)
     (root / "v1.0-mini/ego_pose.json").unlink()
     (root / "v1.0-mini/sensor.json").unlink()

@@ -7,6 +7,8 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from plait.errors import InputError
 from plait.pairs.layout import Remark, Row
 from plait_driving.geometry import exp_se3, inverse, pose, project, transform_points
+from plait_driving.ingest.calibration_checks import AXES, TURNED
 from plait_driving.ingest.pandaset import LAYOUT
 from plait_driving.ingest.pandaset.poses import PANDAR64
 from plait_driving.load import Loader
@@ -43,7 +46,7 @@ def lidar_at(time: float) -> np.ndarray:
 def mount(camera: str) -> np.ndarray:
     """camera_to_lidar."""
     return pose(
-        Rotation.from_euler("zx", [90 if camera == "left" else 0, -90], degrees=True).as_matrix(), [0, 0.5, -0.3]
+        Rotation.from_euler("ZX", [90 if camera == "left" else 0, -90], degrees=True).as_matrix(), [0, 0.5, -0.3]
     )
 
 
@@ -55,6 +58,13 @@ def entry(transform: np.ndarray) -> dict[str, dict[str, float]]:
 
 def cloud(seed: int, number: int = 40) -> np.ndarray:
     return np.random.default_rng(seed).uniform([-30, -30, -2], [30, 30, 4], (number, 3))
+
+
+@cache
+def jpeg(size: tuple[int, int]) -> bytes:
+    file = BytesIO()
+    Image.new("L", size).save(file, "JPEG")
+    return file.getvalue()
 
 
 def write_table(path: Path, **columns: Any) -> None:
@@ -86,7 +96,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_track(here, lambda time, camera=camera: lidar_at(time) @ mount(camera), late)
             (here / "intrinsics.json").write_text(json.dumps(INTRINSICS))
             for frame in range(len(TIMES)):
-                Image.new("RGB", (32, 18)).save(here / f"{frame:02d}.jpg")
+                (here / f"{frame:02d}.jpg").write_bytes(jpeg((1920, 1080)))
     (root / "001/annotations/semseg").mkdir(parents=True)
     for frame in range(len(TIMES)):
         write_table(root / f"001/annotations/semseg/{frame:02d}.pkl.gz", **{"class": np.arange(40) % 43})
@@ -208,6 +218,21 @@ def test_zero_headings_and_zero_focal_lengths_are_refused(root: Path) -> None:
     assert {row["camera"] for row in rows.values()} == {"left"}
 
 
+def test_images_of_another_size_and_poses_that_no_car_has_are_told(root: Path) -> None:
+    (root / "001/camera/front_camera/01.jpg").write_bytes(jpeg((960, 540)))
+    path = root / "002/camera/left_camera/poses.json"
+    rolled = pose([[0, -1, 0], [1, 0, 0], [0, 0, 1]], [0, 0, 0])
+    path.write_text(json.dumps([entry(lidar_at(time) @ mount("left") @ rolled) for time in TIMES]))
+    lidar = [entry(lidar_at(time) @ (rolled if time == TIMES[2] else np.eye(4))) for time in TIMES]
+    (root / "001/lidar/poses.json").write_text(json.dumps(lidar))
+    rows, said = read(root)
+    assert len(rows) == 11
+    assert "the image is 960 x 540 and its calibration" in said.pop("001/camera/front_camera/01.jpg")
+    # The poses of the LiDAR turn by a right angle from one sweep to the next.
+    expected = {f"002/0{frame}-left": AXES for frame in range(3)}
+    assert said == expected | {f"001/02-{camera}": TURNED for camera in CAMERAS}
+
+
 def test_stamps_that_run_backwards_leave_the_motion_unknown(root: Path) -> None:
     spoil(root, "001/lidar/timestamps.json", json.dumps(TIMES[::-1]))
     rows, refused = read(root)
@@ -230,11 +255,11 @@ def test_a_camera_of_fewer_frames_keeps_those_it_has(root: Path) -> None:
 @pytest.mark.parametrize("problem", ["cut", "NaN", "empty", "pose", "column"])
 def test_a_damaged_sweep_is_one_sentence(problem: str, root: Path) -> None:
     path = root / "001/lidar/01.pkl.gz"
-    columns: dict[str, Any] = dict.fromkeys("xyzitd", np.arange(4.0))
+    columns: dict[str, Any] = dict(zip("xyz", START[:3, 3:] + np.arange(4.0), strict=True)) | {"i": np.arange(4.0)}
     if problem == "cut":
         path.write_bytes(path.read_bytes()[:-30])
     elif problem == "NaN":
-        write_table(path, **columns | {"x": np.array([1.0, np.nan, np.inf, 2.0])})
+        write_table(path, **columns | {"x": START[0, 3] + np.array([1.0, np.nan, np.inf, 2.0])})
         assert len(read_sweep(path, "pandaset-pkl")) == 2
         return
     elif problem == "empty":
@@ -250,9 +275,10 @@ def test_a_damaged_sweep_is_one_sentence(problem: str, root: Path) -> None:
 @pytest.mark.real
 def test_of_the_real_drive_the_calibration_is_the_same_at_every_frame(shared_data: Path) -> None:
     rows, _ = read(shared_data / "driving" / "pandaset_002")
-    statics = np.array([row["lidar_to_camera_static"] for row in rows.values() if row["camera"] == "front"])
-    moving = np.array([row["lidar_to_camera"] for row in rows.values() if row["camera"] == "front"])
-    assert len(statics) == 35
+    front = [row for row in rows.values() if row["camera"] == "front"]
+    known = [row for row in front if row["lidar_to_camera_static"] is not None]
+    assert (len(front), len(known)) == (35, 34)  # the last of the first block has no sweep after it
+    statics, moving = (np.array([row[n] for row in known]) for n in ("lidar_to_camera_static", "lidar_to_camera"))
     place = statics.reshape(-1, 4, 4)[:, :3, 3]
     assert place.std(axis=0).max() < 0.005
     assert moving.reshape(-1, 4, 4)[:, 2, 3].std() > 0.05

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from plait.errors import InputError
+from plait_driving.geometry import pose
+from plait_driving.ingest.calibration_checks import AXES, TURNED
 from plait_driving.ingest.waymo import LAYOUT
 from plait_driving.sensors import read_image, read_sweep
 from tests.driving.miniatures.waymo import (
@@ -19,6 +21,7 @@ from tests.driving.miniatures.waymo import (
     image_column,
     read_rows,
     sweep_of,
+    vehicle_at,
     write_segment,
 )
 
@@ -53,6 +56,18 @@ BAD: dict[str, tuple[Callable[[], dict[str, Any]], str, str, int]] = {
         lambda: changed("camera_calibration", 0, f_u=0.0),
         f"training/camera_calibration/{SEGMENT}.parquet", "front has no positive focal lengths", 3,
     ),
+    "endless exposure": (
+        lambda: changed("camera_image", 0, pose_timestamp=1e20),
+        f"training/{SEGMENT}, frame {STAMPS[0]}", "is stamp_unit right", 5,
+    ),
+    "no moment of exposure": (
+        lambda: changed("camera_image", 0, pose_timestamp=float("nan")),
+        f"training/{SEGMENT}, frame {STAMPS[0]}", "is stamp_unit right", 5,
+    ),
+    "another size": (
+        lambda: changed("camera_calibration", 0, width=1920, height=1280),
+        f"training/camera_image/{SEGMENT}.parquet", "the image is 48 x 32 and its calibration is for 1920 x 1280", 3,
+    ),
     "NaN in a pose": (
         lambda: changed("vehicle_pose", 1, transform=[float("nan")] * 16),
         f"training/{SEGMENT}, frame {STAMPS[1]}", "world_from_vehicle", 4,
@@ -66,6 +81,18 @@ def test_a_bad_record_is_refused_by_name_and_the_rest_goes_on(problem: str, tmp_
     rows, refused = read_rows(write_segment(tmp_path, **change()))
     assert cause in refused[what]
     assert len(rows) == left
+
+
+def test_a_camera_on_its_side_and_a_turn_that_no_car_makes_are_told(tmp_path: Path) -> None:
+    rolled = pose([[1, 0, 0], [0, 0, -1], [0, 1, 0]], [1.5, 0.0, 2.1])
+    change = changed("camera_calibration", 0, transform=rolled.ravel().tolist())
+    rows, said = read_rows(write_segment(tmp_path / "axes", **change))
+    assert (len(rows), said) == (6, {f"training/{SEGMENT}, front": AXES})
+    turned = vehicle_at(0.0) @ pose([[0, -1, 0], [1, 0, 0], [0, 0, 1]], [0, 0, 0])
+    rows, said = read_rows(
+        write_segment(tmp_path / "turn", **changed("camera_image", 0, transform=turned.ravel().tolist()))
+    )
+    assert (len(rows), said) == (6, {f"training/{SEGMENT}": TURNED})
 
 
 def test_a_cut_file_costs_its_segment(tmp_path: Path) -> None:

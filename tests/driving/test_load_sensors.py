@@ -84,6 +84,21 @@ def pairs(sample: Sample) -> Iterator[tuple[list[float], list[float]]]:
     return zip(sample["points"][:, :3].tolist(), sample["point_pixels"].tolist(), strict=True)
 
 
+def test_the_nearest_and_the_farthest_points_that_are_asked_for_are_there(make_row: MakeRow, tmp_path: Path) -> None:
+    depths = np.array([0.5, 0.995, 1.005, 1.2, 2.0, 90.0])
+    points = np.column_stack([0 * depths, 0 * depths, depths, 0 * depths + 0.5]).astype(np.float32)
+    assert Loader()(make_row(points), tmp_path)["points"][:, 2].tolist() == pytest.approx(depths[2:].tolist())
+    assert len(Loader(min_depth=0.9)(make_row(points), tmp_path)["points"]) == 5
+
+
+def test_points_move_to_the_lidar_and_keep_their_pixels(make_row: MakeRow, tmp_path: Path) -> None:
+    loader, row = Loader(occluded=True), make_row(cloud(50))
+    there = loader(row | {"lidar_origin": [0.0, 0.5, 2.0]}, tmp_path, ALL)
+    here = loader(row, tmp_path, ALL)
+    torch.testing.assert_close(there["points"][:, :3], here["points"][:, :3] - torch.tensor([0.0, 0.5, 2.0]))
+    torch.testing.assert_close(there["point_pixels"], here["point_pixels"], atol=1e-3, rtol=0)
+
+
 def test_a_corruption_leaves_the_pairs_of_what_survives(make_row: MakeRow, tmp_path: Path) -> None:
     row, clean = make_row(cloud(400)), Loader(occluded=True)
     foggy = Loader(occluded=True, corruption={"kind": "fog", "severity": 5, "seed": 1})

@@ -19,9 +19,10 @@ from plait_driving.ingest.rows import MODALITIES, camera_row
 from plait_driving.moments import Moment, moments_of
 from plait_driving.pair_report import pairs
 from plait_driving.pair_report.filters import CAUSES, Limits, filtered
-from plait_driving.pair_report.measure import Chosen, measure
+from plait_driving.pair_report.measure import Chosen, Measured, measure
 from plait_driving.pair_report.mixing import GRIDS, mixed
 from plait_driving.pair_report.motion import motion
+from plait_driving.pair_report.pictures import points_above
 from plait_driving.sensors import deskew
 from plait_driving.synthetic.drive import Capture, capture
 from plait_driving.synthetic.suite import Lidar, Suite, mount
@@ -112,6 +113,10 @@ def _row(root: Path, taken: Capture, camera: str, frame: str, **changes: object)
     return row
 
 
+def _measured(rows: list[Row], root: Path) -> Measured:
+    return measure(Moment("drive", "0", rows), root, Chosen(image_size=(64, 112)))
+
+
 def _table(root: Path, rows: list[Row]) -> Path:
     info = TableInfo("driving", "test", str(root), MODALITIES, "a test", "none", synthetic=True)
     PairTable.from_rows(rows, info).write(root / "pairs.parquet")
@@ -119,8 +124,9 @@ def _table(root: Path, rows: list[Row]) -> Path:
 
 
 def test_the_report_tells_of_every_camera_and_names_the_row_that_is_broken(
-    tmp_path: Path, taken: Capture, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, taken: Capture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("plait_driving.pair_report.calibration.FEWEST", 100)
     unknown = {"lidar_to_camera_static": None, "image_time": None, "sweep_time": None}
     rows = [_row(tmp_path, taken, "front", "0"), _row(tmp_path, taken, "left", "0", **unknown)]
     rows.append(_row(tmp_path, taken, "front", "1"))
@@ -161,9 +167,46 @@ def test_swapped_axes_are_said_in_the_report(tmp_path: Path, taken: Capture) -> 
     swapped = pose([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], [0, 0, 0]) @ taken.views["front"].lidar_to_camera
     row = _row(tmp_path, taken, "front", "0")
     row["lidar_to_camera"] = swapped.ravel().tolist()
-    found = measure(Moment("drive", "0", [row]), tmp_path, Chosen(image_size=(64, 112)))
-    assert found.axes is not None
-    assert "the camera's axes are x forward, y left, z up" in found.axes
+    other = _row(tmp_path, taken, "left", "0")
+    assert pairs(_table(tmp_path, [row, other]), tmp_path / "out", 5, Chosen(image_size=(64, 112))) == 0
+    # The other camera is right, and says nothing for the first.
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "Check the calibration of front: the sweep is not upright" in report or "front: next to no point" in report
+    assert "the camera&#x27;s axes are x forward, y left, z up" in report
+    (told,) = json.loads((tmp_path / "out" / "pairs.json").read_text())["frames"]
+    assert told["pairs"]["0-left"]["doubts"] == []
+
+
+def test_a_motion_that_no_car_makes_is_said(tmp_path: Path, taken: Capture) -> None:
+    row = _row(tmp_path, taken, "front", "0")
+    assert _measured([row], tmp_path).pairs["0-front"].doubts == []
+    row["lidar_to_camera_static"] = taken.views["left"].lidar_to_camera_static.ravel().tolist()
+    (doubt,) = _measured([row], tmp_path).pairs["0-front"].doubts
+    assert "turned by over 10 degrees against each other" in doubt
+
+
+def test_two_lidars_of_one_camera_both_count(tmp_path: Path, taken: Capture) -> None:
+    """Rows of one camera and one frame, told apart by the LiDAR at the end of their id."""
+    row = _row(tmp_path, taken, "front", "0")
+    one = tmp_path / row["sweep"]
+    (tmp_path / "low.pcd.bin").write_bytes(one.read_bytes()[: 20 * (len(taken.sweep) // 2)])
+    rows = [row | {"id": "0/front/top"}, row | {"id": "0/front/low", "sweep": "low.pcd.bin"}]
+    assert pairs(_table(tmp_path, rows), tmp_path / "out", 5, Chosen(image_size=(64, 112))) == 0
+    front = json.loads((tmp_path / "out" / "pairs.json").read_text())["cameras"]["front"]
+    assert (front["sweeps"], front["points"]) == (2, len(taken.sweep) + len(taken.sweep) // 2)
+
+
+def test_sweeps_that_lie_in_one_frame_are_drawn_together(tmp_path: Path, taken: Capture) -> None:
+    """PandaSet packs what the front camera shows apart from the whole sweep."""
+    whole = _row(tmp_path, taken, "left", "0", lidar_to_world=np.eye(4))
+    part = _row(tmp_path, taken, "front", "1", lidar_to_world=np.eye(4))
+    found = _measured([whole, part], tmp_path).pairs
+    points, kept, hidden = points_above(list(found.values()))
+    assert len(points) == len(kept) == len(hidden) == 2 * len(taken.sweep)
+    assert kept.sum() == sum(pair.points.kept.sum() for pair in found.values())
+    unknown = _row(tmp_path, taken, "front", "1")
+    points, _, _ = points_above(list(_measured([whole, unknown], tmp_path).pairs.values()))
+    assert len(points) == len(taken.sweep)
 
 
 def test_frames_are_spread_over_the_table(tmp_path: Path, taken: Capture) -> None:
@@ -192,4 +235,5 @@ def test_the_real_keyframe_mixes_as_many_voxels_as_research_measured(shared_data
     # research/driving.md, finding 8: 9.0 % and 0.9 %, by another superpixel code.
     assert shares["cylindrical 0.1 m x 1 degree"] == pytest.approx(0.09, abs=0.01)
     assert shares["cartesian 0.05 m"] == pytest.approx(0.009, abs=0.002)
-    assert (found.problems, found.axes) == ({}, None)
+    assert found.problems == {}
+    assert [doubt for pair in found.pairs.values() for doubt in pair.doubts] == []

@@ -77,7 +77,7 @@ def test_a_whole_rig_at_once_is_within_a_thousandth_of_a_pixel(origin: tuple[flo
 
 
 def test_a_long_lens_costs_digits_in_proportion() -> None:
-    camera = Camera(np.diag([8000.0, 8000.0, 1.0]) + [[0, 0, 2000], [0, 0, 1000], [0, 0, 0]], (2000, 4000))
+    camera = Camera(np.array([[8000.0, 0.0, 2000.0], [0.0, 8000.0, 1000.0], [0.0, 0.0, 1.0]]), (2000, 4000))
     rig = Rig({"far": camera}, {"far": pose(OPTICAL, [1.5, 0.2, 1.6])}, {"top": np.eye(4)})
     points = _points(20_000)
     truth, at_once = rig.project(points, "top", "far"), rig.project_all(points, "top")["far"]

@@ -29,6 +29,12 @@ def test_all_formats_come_out_in_metres_and_unit_intensity(tmp_path: Path) -> No
     assert classes.tolist() == [13, 7]
 
 
+def test_points_that_no_lidar_measures_are_left_out(tmp_path: Path) -> None:
+    rows = np.array([[1e25, 0, 0, 0.5], [0, -2e5, 0, 0.5], [0, 0, 1e20, 0.5], [300, -9e4, 0, 0.5], [1, 2, 3, np.inf]])
+    rows.astype("<f4").tofile(tmp_path / "sweep.bin")
+    assert read_sweep(tmp_path / "sweep.bin", "kitti").points[:, :3].tolist() == [[300, -9e4, 0]]
+
+
 def test_points_that_are_not_finite_are_left_out_with_their_labels(tmp_path: Path) -> None:
     points = np.ones((4, 4), dtype=np.float32)
     points[1, 2], points[3, 0] = np.nan, np.inf

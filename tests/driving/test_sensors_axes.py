@@ -48,9 +48,9 @@ def test_a_sweep_in_a_cameras_convention_is_said() -> None:
     assert "the sweep's axes are a camera's, x right, y down, z forward" in said
 
 
-@pytest.mark.parametrize("yaw", [0.0, 55.0, -110.0, 180.0])
+@pytest.mark.parametrize("yaw", [0.0, 55.0, -110.0])
 def test_an_inverted_calibration_is_said_whichever_way_the_camera_looks(yaw: float) -> None:
-    """In nuScenes' LiDAR, whose y is ahead."""
+    """In nuScenes' LiDAR, whose y is ahead; looking straight back, the rotation is its own inverse."""
     to_body = pose(Rotation.from_euler("z", -90, degrees=True).as_matrix(), [0, 0, 0])
     turn = pose(Rotation.from_euler("z", -yaw, degrees=True).as_matrix(), [0, 0, 0])
     lidar_to_camera, points = BODY_TO_CAMERA @ turn @ to_body, _street() @ to_body[:3, :3]

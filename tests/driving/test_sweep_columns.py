@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +159,59 @@ def test_without_words_columns_have_the_names_of_fields_and_intensity_may_lack(t
     np.testing.assert_allclose(read_sweep(tmp_path / "a.npy", "xyzi-npy").points, [[1, 2, 3, 0.5]])
     np.save(tmp_path / "b.npy", np.array([[1.0, 2.0, 3.0]]))
     np.testing.assert_allclose(read_sweep(tmp_path / "b.npy", "xyzi-npy").points, [[1, 2, 3, 0]])
+
+
+def test_times_of_a_mistaken_unit_are_said(tmp_path: Path) -> None:
+    values = np.array([[1, 2, 3, 0], [4, 5, 6, 100_000]], dtype="<f4")  # microseconds
+    values.tofile(tmp_path / "a.bin")
+    assert read_sweep(tmp_path / "a.bin", "bin x=0 y=1 z=2 time=3*1e-06 width=4").time == pytest.approx([0, 0.1])
+    with pytest.raises(InputError, match=r"1e\+05 s from the sweep's stamp: check time_unit and time_from"):
+        read_sweep(tmp_path / "a.bin", "bin x=0 y=1 z=2 time=3 width=4")
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("bin", "say its columns"),
+        ("bin x=0 y=1 z=2", "say its columns"),
+        ("bin x=0 y=1 z=2 width=0", "rows of 0 numbers"),
+        ("kitti x=0", "its columns are fixed, so 'x=0' cannot be said"),
+    ],
+)
+def test_columns_that_a_format_lacks_or_does_not_take_are_said(words: str, cause: str, tmp_path: Path) -> None:
+    np.zeros((2, 4), "<f4").tofile(tmp_path / "a.bin")
+    with pytest.raises(InputError, match=cause):
+        read_sweep(tmp_path / "a.bin", words)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"semseg": np.zeros(4, np.uint8)}, {"xyz_cm": np.ones((5, 2), "i2")}, {"intensity": np.zeros((5, 2), "u1")}],
+)
+def test_arrays_of_pandaset_that_do_not_belong_together_are_said(
+    changes: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    whole = {"xyz_cm": np.ones((5, 3), np.int16), "intensity": np.zeros(5, np.uint8), "semseg": np.zeros(5, np.uint8)}
+    np.savez(tmp_path / "a.npz", **whole)
+    assert len(read_sweep(tmp_path / "a.npz", "pandaset")) == 5
+    np.savez(tmp_path / "a.npz", **(whole | changes))
+    with pytest.raises(InputError, match="its arrays have the shapes"):
+        read_sweep(tmp_path / "a.npz", "pandaset")
+
+
+@pytest.mark.parametrize("form", ["pandaset", "npz"])
+def test_an_array_that_is_no_archive_or_declares_too_much_is_said(form: str, tmp_path: Path) -> None:
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, np.ones((5, 3)))
+    with pytest.raises(InputError, match="not a zip file"):
+        read_sweep(tmp_path / "a.npz", form)
+    header = io.BytesIO()
+    shape = {"descr": "<i2", "fortran_order": False, "shape": (10**13, 3)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("xyz_cm.npy", header.getvalue())
+    with pytest.raises(InputError, match=r"cannot be unpacked: .*Memory"):
+        read_sweep(tmp_path / "a.npz", form)
 
 
 def test_words_are_read_as_they_are_written() -> None:

@@ -43,6 +43,16 @@ def test_what_is_unknown_is_null_and_a_row_without_calibration_has_no_view() -> 
     assert old.lens == Lens()
 
 
+def test_a_view_is_about_the_lidar_wherever_the_points_frame_lies() -> None:
+    raw = View(exp_se3(np.ones(6)), MATRIX, static=np.eye(4), lidar_origin=np.array([0.0, 0.78, 1.85]))
+    seen = view_of(raw.columns())
+    assert seen is not None
+    at_lidar, in_file = np.array([3.0, 4.0, 5.0, 1.0]), np.array([3.0, 4.78, 6.85, 1.0])
+    np.testing.assert_allclose(seen.lidar_to_camera @ at_lidar, raw.lidar_to_camera @ in_file)
+    assert seen.static is not None
+    np.testing.assert_allclose(seen.static @ at_lidar, in_file)
+
+
 def test_missing_files_are_told_and_cost_their_modality_alone(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     (tmp_path / "s.parquet").touch()
@@ -75,8 +85,9 @@ def test_missing_files_are_told_and_cost_their_modality_alone(tmp_path: Path) ->
     [("pandaset", 7, 30, 0), ("semantickitti", 40, 254, 0), ("nuscenes", 24, 2, 31), ("rellis3d", 31, 17, 7)],
 )
 def test_classes_of_each_set_fall_into_their_groups(semantics: str, road: int, person: int, nothing: int) -> None:
-    found = groups_of(np.array([road, person, nothing, 65_535], dtype=np.uint16), semantics)
-    assert found.tolist() == [GROUPS.index("road"), GROUPS.index("person"), IGNORED, IGNORED]
+    beyond = 1 + max(id_ for ids in SEMANTICS[semantics].values() for id_ in ids)
+    found = groups_of(np.array([road, person, nothing, beyond, 65_535], dtype=np.uint16), semantics)
+    assert found.tolist() == [GROUPS.index("road"), GROUPS.index("person"), IGNORED, IGNORED, IGNORED]
 
 
 @pytest.mark.parametrize("semantics", SEMANTICS)

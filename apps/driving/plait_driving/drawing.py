@@ -69,7 +69,7 @@ def birds_eye(
         reach: metres to each side.
         title: above the picture.
     """
-    figure, axis = _figure(8.2, 8.0)
+    figure, axis = _figure(9.0, 8.0)
     x, y, z = points[:, :3].T
     some = np.ones(len(points), dtype=bool) if shown is None else shown
     axis.scatter(x[~some], y[~some], s=1, c="0.8", linewidths=0, label="in no image")
@@ -78,7 +78,7 @@ def birds_eye(
     if hidden is not None and hidden.any():
         axis.scatter(x[hidden], y[hidden], s=6, c="magenta", linewidths=0, label="in an image, unseen by its camera")
     if len(points):
-        figure.colorbar(drawn, ax=axis, fraction=0.04, pad=0.01, label="height [m]")
+        figure.colorbar(drawn, ax=axis, fraction=0.1, pad=0.015, aspect=40, label="height [m]")
         axis.legend(loc="upper right", fontsize=8, markerscale=4)
     axis.plot(0, 0, "r^", markersize=7)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x [m]", ylabel="y [m]", aspect="equal")
@@ -137,7 +137,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height))
     # Fixed margins in inches: a layout that is computed takes longer than the drawing.
-    sides = {"left": 0.6 / width, "right": 1 - 0.2 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    sides = {"left": 0.7 / width, "right": 1 - 0.2 / width, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
     return figure, figure.subplots(gridspec_kw=sides)
 
 

@@ -116,6 +116,7 @@ def components() -> dict[str, list[dict[str, Any]]]:
         ],
         "camera_calibration": [
             keys(camera=name) | intrinsic | {f"{camera}.extrinsic.transform": mount.ravel().tolist()}
+            | {f"{camera}.width": 48, f"{camera}.height": 32}
             for name, mount in CAMERAS.items()
         ],
         "camera_image": [

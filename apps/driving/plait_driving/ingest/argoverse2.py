@@ -31,7 +31,6 @@ _SECOND, _PERIOD = 1e-9, 50_000_000
 _TOGETHER = 1000
 """Poses nearer to each other [ns] are one: double precision tells them apart no more."""
 _LENS = ("fx_px", "fy_px", "cx_px", "cy_px", "height_px", "width_px")
-_DIGITS = 18
 _POSE = ("qw", "qx", "qy", "qz", "tx_m", "ty_m", "tz_m")
 
 
@@ -173,8 +172,8 @@ def _pose(table: dict[str, list[Any]], row: int, what: str) -> Array:
 
 def _stamps(folder: Path, suffix: str) -> list[int]:
     """The stamps [ns] of 64 bits that a folder's files are named by, growing."""
-    named = (path.stem for path in folder.glob(f"*.{suffix}"))
-    return sorted(int(stem) for stem in named if stem.isdecimal() and len(stem) <= _DIGITS)
+    names = (path.stem for path in folder.glob(f"*.{suffix}"))
+    return sorted(int(name) for name in names if name.isdecimal() and int(name) < 2**63)
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -29,8 +29,8 @@ OFF_CENTRE = (
     "then are wrong"
 )
 TURNED = (
-    "the transform and the calibration without motion differ by more than 10 degrees, and no car turns that far between "
-    "a sweep and an image: one of them is the other way round, or poses or stamps are wrong"
+    "the transform and the calibration without motion differ by more than 10 degrees, and no car turns that far "
+    "between a sweep and an image: one of them is the other way round, or poses or stamps are wrong"
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from plait.errors import InputError
@@ -13,7 +13,7 @@ DAMAGE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, OSE
 
 
 @contextmanager
-def refusing(what: str, refuse: Refuse) -> Iterator[None]:
+def refusing(what: str, refuse: Refuse) -> Generator[None]:
     """Refuse ``what`` by name where reading it in this block fails, and go on after the block."""
     try:
         yield

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from plait.errors import InputError
 
+_CAUSE = "its stamp is no number of seconds since 1970, or damaged: is stamp_unit right?"
+
 
 def iso(stamp: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC.
@@ -16,4 +18,4 @@ def iso(stamp: float) -> str:
     try:
         return datetime.fromtimestamp(stamp, UTC).isoformat()
     except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise InputError("its stamp is no number of seconds since 1970: is stamp_unit right, or is the file damaged?") from error
+        raise InputError(_CAUSE) from error

@@ -14,6 +14,7 @@ from plait_driving.geometry import resize_pixels
 from plait_driving.pair_report.calibration import AXES, Estimate
 from plait_driving.pair_report.filters import CAUSES
 from plait_driving.pair_report.measure import Measured, Pair
+from plait_driving.view import View
 
 
 def frame_pictures(measured: Measured, folder: Path) -> Iterator[Picture]:
@@ -30,31 +31,39 @@ def frame_pictures(measured: Measured, folder: Path) -> Iterator[Picture]:
         yield Picture(path, f"{said}; crosses mark {int(occluded.sum()):,} that nearer things hide from the camera.")
     if measured.pairs:
         pairs = list(measured.pairs.values())
-        first = max(pairs, key=lambda pair: len(pair.sweep))
-        largest = first.sweep
-        points, kept, hidden = _from_above([pair for pair in pairs if _one_place(pair, first)])
-        birds_eye(folder / "birds_eye.png", points, kept, hidden, title="The sweep from above")
+        birds_eye(folder / "birds_eye.png", *points_above(pairs), title="The sweep from above")
         yield Picture(folder / "birds_eye.png", "The sweep from above; points that no camera shows are grey.")
+        largest = _largest(pairs).sweep
         range_image(folder / "range.png", largest.points, largest.ring, title="The sweep unrolled")
         yield Picture(folder / "range.png", "The sweep as an image of ranges, a row a beam.")
 
 
-def _one_place(pair: Pair, other: Pair) -> bool:
-    """Whether the sweeps of two pairs lie in one frame: some data sets pack what a camera shows apart."""
-    here, there = pair.view.lidar_to_world, other.view.lidar_to_world
-    return pair.sweep is other.sweep or (here is not None and there is not None and np.array_equal(here, there))
+def points_above(pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """The largest sweep and those that lie in one frame with it: some data sets pack what a camera shows apart.
 
-
-def _from_above(pairs: Sequence[Pair]) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N, 4) points of all their sweeps, (N,) whether any camera shows them, (N,) whether they are hidden from it."""
+    Returns:
+        points: (N, 4) of all these sweeps.
+        kept: (N,) whether some camera shows them.
+        hidden: (N,) whether they lie in an image and no camera can see them.
+    """
+    largest, occluded = _largest(pairs), CAUSES.index("occluded")
     swept: dict[int, list[Pair]] = {}
     for pair in pairs:
-        swept.setdefault(id(pair.sweep), []).append(pair)
+        if pair.sweep is largest.sweep or _in_one_place(pair.view, largest.view):
+            swept.setdefault(id(pair.sweep), []).append(pair)
     points = np.concatenate([alike[0].sweep.points for alike in swept.values()])
     kept = np.concatenate([np.any([pair.points.kept for pair in alike], axis=0) for alike in swept.values()])
-    occluded = CAUSES.index("occluded")
-    hidden = [np.any([pair.points.cause == occluded for pair in alike], axis=0) for alike in swept.values()]
-    return points, kept, np.concatenate(hidden) & ~kept
+    unseen = [np.any([pair.points.cause == occluded for pair in alike], axis=0) for alike in swept.values()]
+    return points, kept, np.concatenate(unseen) & ~kept
+
+
+def _largest(pairs: Sequence[Pair]) -> Pair:
+    return max(pairs, key=lambda pair: len(pair.sweep))
+
+
+def _in_one_place(one: View, other: View) -> bool:
+    here, there = one.lidar_to_world, other.lidar_to_world
+    return here is not None and there is not None and np.array_equal(here, there)
 
 
 def calibration_picture(name: str, pair: Pair, estimate: Estimate, path: Path) -> Picture:
@@ -83,10 +92,7 @@ def calibration_picture(name: str, pair: Pair, estimate: Estimate, path: Path) -
 def said(estimate: Estimate | None) -> str:
     """The estimate in words."""
     if estimate is None:
-        return (
-            "cannot tell: too few borders of things are known to lie in the images; measure more frames, of sweeps "
-            "with beam numbers or in the order of their beams"
-        )
+        return "cannot tell, too few borders of things are known to lie in the images"
     axes: dict[str, list[str]] = {}
     for place, axis in enumerate(AXES):
         axes.setdefault(_told(estimate, place), []).append(axis)

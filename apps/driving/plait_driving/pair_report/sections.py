@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,39 +40,40 @@ def headlines(figures: Json, estimates: Mapping[str, Estimate | None]) -> Iterat
     frames, cameras = figures["frames"], figures["cameras"]
     kept = sorted(frame["kept"] for frame in frames)
     measured = f"{len(frames)} of {figures['frames_in_table']:,} frames measured"
-    yield f"{measured}: {kept[len(kept) // 2]:,} pairs a frame (median), over {len(cameras)} cameras."
+    of = "one camera" if len(cameras) == 1 else f"{len(cameras)} cameras"
+    yield f"{measured}: {kept[len(kept) // 2]:,} pairs a frame (median), over {of}."
+    if not any(kept):
+        yield "No point of any sweep falls into its image: check the calibration, its transforms' way, and stamps."
     seen = sum(camera["in_view"] for camera in cameras.values())
     hidden = sum(camera["removed"]["occluded"] for camera in cameras.values())
     yield f"{hidden / max(seen, 1):.1%} of the points in view are hidden from the camera that they project into."
     errors = {name: camera["pixel_error_if_ignored"] for name, camera in cameras.items()}
     known = {name: error for name, error in errors.items() if error is not None}
     if known:
-        worst = max(known, key=lambda name: known[name]["median"])
+        worst, most = (max(known, key=lambda name: known[name][what]) for what in ("median", "max"))
         yield (
             f"Ignoring the ego motion would move pixels by a median of {known[worst]['median']:.1f} px in {worst}, "
-            f"at most {max(error['max'] for error in known.values()):.0f} px."
+            f"at most {known[most]['max']:.0f} px in {most}."
         )
-    else:
+    elif all(camera["ego_motion_m"] is None for camera in cameras.values()):
         yield "No poses: the ego motion between sweep and image is unknown, and pixels are by calibration alone."
-    for doubt, names in _doubts(frames).items():
+    pairs = [pair for frame in frames for pair in frame["pairs"].values()]
+    for doubt, names in _grouped((doubt, pair["camera"]) for pair in pairs for doubt in pair["doubts"]).items():
         yield f"Check the calibration of {', '.join(names)}: {doubt}"
-    for name, estimate in estimates.items():
-        yield f"Calibration of {name}: {said(estimate)}."
+    for told, names in _grouped((said(estimate), name) for name, estimate in estimates.items()).items():
+        yield f"Calibration of {', '.join(names)}: {told}."
     for grid, share in figures["mixed_share"].items():
         yield f"Voxels {grid}: {share:.1%} of the pairs share theirs with another superpixel."
     broken = sum(len(frame["problems"]) for frame in frames)
     if broken:
-        yield f"{broken} rows make no pairs; they are named below."
+        yield f"{broken} of the rows measured make no pairs; report.html names them."
 
 
-def _doubts(frames: Sequence[Json]) -> dict[str, list[str]]:
-    """What cannot be right, and the cameras that it is said of."""
-    told = sorted(
-        {(doubt, pair["camera"]) for frame in frames for pair in frame["pairs"].values() for doubt in pair["doubts"]}
-    )
+def _grouped(told: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """What is said, and the cameras that it is said of, each once."""
     found: dict[str, list[str]] = {}
-    for doubt, name in told:
-        found.setdefault(doubt, []).append(name)
+    for what, camera in dict.fromkeys(told):
+        found.setdefault(what, []).append(camera)
     return found
 
 
@@ -121,10 +122,12 @@ def _motion(cameras: Mapping[str, Any]) -> str:
 def _calibration(estimates: Mapping[str, Estimate | None]) -> str:
     about = (
         f"Turns of up to {REACH:g} degrees about each axis of a camera are tried; the estimate is the one that lays "
-        "borders of things in the sweeps best on edges of the images. It is what to turn the camera by, with one "
+        "borders of things in the sweeps best on edges of the images: degrees about its x (pitch), y (yaw) and "
+        "z (roll) by which to rotate lidar_to_camera from the left, a camera's mounting by the inverse; with one "
         f"standard deviation; 'none seen' where it is below two of these, or below {RESOLVED:g} degrees; 'cannot tell' "
         "where parts of the view disagree, nothing stands out, or the best turn is at the end of the search. A "
-        "sideways shift of the camera looks like a turn."
+        "sideways shift of the camera looks like a turn. Borders are found in sweeps with beam numbers, and in those "
+        "stored in the order of their beams; more frames tell more."
     )
     return page.paragraph(about) + page.table(("camera", "estimate"), ([n, said(e)] for n, e in estimates.items()))
 

@@ -19,6 +19,7 @@ from plait_driving.ingest.calibration_checks import check_axes, check_turn, righ
 from plait_driving.ingest.damage import refusing
 from plait_driving.ingest.jsons import read_json
 from plait_driving.ingest.nuscenes.keyframes import SIZE
+from plait_driving.ingest.nuscenes.tables import camera_matrix
 from plait_driving.ingest.rows import camera_row
 from plait_driving.ingest.stamps import iso
 
@@ -48,7 +49,7 @@ def _row(root: Path, refuse: Refuse, frame: dict[str, Any], camera: str, about: 
     ego_to_world = _rigid(frame.get("ego2global"), "ego2global")
     image_time = float(about["timestamp"])
     lidar_to_camera = rigid(np.array(about["lidar2cam"], dtype=np.float64), f"{camera}'s lidar2cam")
-    matrix = np.array(about["cam2img"], dtype=np.float64).reshape(3, 3)
+    matrix = camera_matrix(about["cam2img"])
     known = lidar_to_ego is not None
     static = inverse(camera_to_ego) @ lidar_to_ego if known and camera_to_ego is not None else None
     if not right_size(root / about["img_path"], matrix, SIZE, about["img_path"], refuse):

@@ -157,14 +157,15 @@ def _mounts(folder: Path, refuse: Refuse) -> dict[str, Mount | None]:
             refuse(f"calibrated_sensor {token}", "no record of sensor.json has its sensor_token")
         elif kind == "camera" or channel == LIDAR:
             try:
-                matrix = _camera_matrix(intrinsic) if kind == "camera" else np.zeros((3, 3))
+                matrix = camera_matrix(intrinsic) if kind == "camera" else np.zeros((3, 3))
                 mounts[token] = Mount(channel, quaternion_pose(rotation, place, "its extrinsic"), matrix)
             except InputError as error:
                 refuse(f"calibrated_sensor {token}", str(error))
     return mounts
 
 
-def _camera_matrix(values: Any) -> Array:
+def camera_matrix(values: Any) -> Array:
+    """(3, 3) of a camera's intrinsic; raises `InputError` where it is none."""
     try:
         matrix = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -9,6 +9,7 @@ the front one of the training block is trained on, so that it stays one: its oth
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,7 @@ def read_drive(root: Path, refuse: Refuse) -> Iterator[Row]:
     try:
         matrices = {camera: camera_matrix(values, f"the camera {camera}") for camera, values in _cameras(intrinsics)}
     except DAMAGE as error:
-        raise InputError(f"{root / 'intrinsics.json'} lacks {error}: it is not PandaSet's.") from error
+        raise InputError(f"{root / 'intrinsics.json'} is not PandaSet's, or damaged ({error}): restore it.") from error
     lidar = _lidar(frames, refuse)
     for frame, about in frames:
         poses: list[tuple[str, Any]] = []
@@ -75,8 +76,8 @@ def _lidar(frames: list[tuple[str, dict[str, Any]]], refuse: Refuse) -> Trajecto
     """The LiDAR's way through the frames that say where and when it was."""
     times: list[float] = []
     poses: list[Array] = []
-    for frame, about in frames:
-        with refusing(f"frames.json, frame {frame}", refuse):
+    for _, about in frames:
+        with suppress(InputError, *DAMAGE):  # the frame's own rows tell
             time, place = number(about["lidar_timestamp"], "its lidar_timestamp"), about["lidar_pose"]
             poses.append(sensor_to_world(place, "its lidar_pose"))
             times.append(time)

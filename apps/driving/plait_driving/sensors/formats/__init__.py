@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from plait_driving.sensors.formats.argoverse2 import read_argoverse2
 from plait_driving.sensors.formats.bin import read_bin
@@ -17,14 +18,26 @@ from plait_driving.sensors.formats.rellis3d import read_rellis3d
 from plait_driving.sensors.formats.waymo import read_waymo
 from plait_driving.sensors.sweep import Sweep
 
+
+def _fixed(read: Callable[[Path], Sweep]) -> Callable[..., Sweep]:
+    """A reader of files whose columns are always the same, so that none can be said."""
+
+    def reads(path: Path, columns: str = "") -> Sweep:
+        if columns:
+            raise ValueError(f"its columns are fixed, so '{columns}' cannot be said of them")
+        return read(path)
+
+    return reads
+
+
 FORMATS: dict[str, Callable[..., Sweep]] = {
-    "kitti": read_kitti,
-    "nuscenes": read_nuscenes,
-    "pandaset": read_pandaset,
-    "pandaset-pkl": read_pandaset_pickle,
-    "argoverse2": read_argoverse2,
-    "waymo": read_waymo,
-    "rellis3d": read_rellis3d,
+    "kitti": _fixed(read_kitti),
+    "nuscenes": _fixed(read_nuscenes),
+    "pandaset": _fixed(read_pandaset),
+    "pandaset-pkl": _fixed(read_pandaset_pickle),
+    "argoverse2": _fixed(read_argoverse2),
+    "waymo": _fixed(read_waymo),
+    "rellis3d": _fixed(read_rellis3d),
     "bin": read_bin,
     "xyzi-npy": read_npy,
     "npz": read_npz,

@@ -19,5 +19,5 @@ def read_argoverse2(path: Path) -> Sweep:
 
     table = feather.read_table(path, columns=["x", "y", "z", "intensity", "laser_number"])
     x, y, z, intensity = (table[name].to_numpy().astype(np.float32) for name in table.column_names[:4])
-    ring = table["laser_number"].to_numpy().astype(np.uint8)
+    ring = np.nan_to_num(table["laser_number"].to_numpy()).clip(0, 255).astype(np.uint8)  # null becomes NaN
     return Sweep(np.column_stack([x, y, z, intensity / np.float32(255.0)]), ring=ring)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from plait_driving.sensors.sweep import Sweep
 
 FIELDS = ("x", "y", "z", "intensity", "time", "ring")
+LONGEST = 1.0
+"""Seconds from a sweep's stamp to its points: a LiDAR turns in a tenth."""
 MOST_BYTES = 2**31
 """Of one sweep; a header that declares more is damaged, or worse."""
 _WORD = re.compile(r"(\w+)=([\w.]+)(?:\*([0-9.e+-]+))?(?:@([0-9.]+))?")
@@ -53,7 +55,7 @@ def sweep_of(table: Mapping[str, NDArray[np.generic]], columns: Mapping[str, Col
     Intensity is cut to [0, 1], and is 0 where there is none. A point without a finite time is made NaN.
 
     Raises:
-        ValueError: where a column is missing.
+        ValueError: where a column is missing, or times are not those of one turn: their unit is mistaken.
     """
     with np.errstate(all="ignore"):  # damaged numbers become NaN or infinite, and their points are left out
         return _sweep_of(table, columns)
@@ -67,6 +69,9 @@ def _sweep_of(table: Mapping[str, NDArray[np.generic]], columns: Mapping[str, Co
     time = _values(table, columns["time"]).astype(np.float32) if "time" in columns else None
     if time is not None:
         points[~np.isfinite(time)] = np.nan
+        if (np.abs(time[np.isfinite(time)]) > LONGEST).any():
+            far = float(np.abs(time[np.isfinite(time)]).max())
+            raise ValueError(f"a point was measured {far:.3g} s from the sweep's stamp: check time_unit and time_from")
     return Sweep(points, time=time, ring=_rings(table, columns["ring"]) if "ring" in columns else None)
 
 

@@ -32,20 +32,25 @@ def read_npy(path: Path, columns: str = "") -> Sweep:
 def read_npz(path: Path, columns: str = "") -> Sweep:
     """An ``.npz`` file: (N,) arrays by name; ``points`` or ``xyz`` (N, 3 or more) holds x, y, z, intensity."""
     table: dict[str, NDArray[np.generic]] = {}
+    for name, values in unpacked(path).items():
+        table |= _named(values, name) if name in _CLOUDS else {name: values}
+    rows = {name: values for name, values in table.items() if values.ndim == 1}
+    if len({len(values) for values in rows.values()}) > 1:
+        raise ValueError("its arrays differ in length")
+    return sweep_of(rows, parse_columns(columns))
+
+
+def unpacked(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file; raises ValueError or BadZipFile where it is damaged, or would fill the memory."""
     try:
         with zipfile.ZipFile(path) as members:
             declared = sum(member.file_size for member in members.infolist())
         if declared > MOST_BYTES:
             raise ValueError(f"its arrays would fill {declared:,} bytes")
         with np.load(path, allow_pickle=False) as arrays:
-            for name in arrays.files:
-                table |= _named(arrays[name], name) if name in _CLOUDS else {name: arrays[name]}
+            return dict(arrays)
     except _DAMAGE as error:
         raise ValueError(f"it cannot be unpacked: {type(error).__name__}: {error}") from error
-    rows = {name: values for name, values in table.items() if values.ndim == 1}
-    if len({len(values) for values in rows.values()}) > 1:
-        raise ValueError("its arrays differ in length")
-    return sweep_of(rows, parse_columns(columns))
 
 
 def _named(values: NDArray[Any], what: str) -> dict[str, NDArray[np.generic]]:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from plait_driving.sensors.formats.numpy_files import unpacked
 from plait_driving.sensors.sweep import Sweep
 
 
 def read_pandaset(path: Path) -> Sweep:
     """``xyz_cm`` int16, ``intensity`` uint8 0 to 255, ``semseg`` uint8 (0: unlabelled) in an .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        xyz = arrays["xyz_cm"].astype(np.float32) / 100.0
-        intensity = arrays["intensity"].astype(np.float32) / 255.0
-        return Sweep(np.column_stack([xyz, intensity]), arrays["semseg"].astype(np.uint8))
+    arrays = unpacked(path)
+    xyz, intensity, classes = (arrays[name] for name in ("xyz_cm", "intensity", "semseg"))
+    if xyz.shape != (len(xyz), 3) or intensity.shape != classes.shape or classes.shape != (len(xyz),):
+        raise ValueError(f"its arrays have the shapes {xyz.shape}, {intensity.shape}, {classes.shape}")
+    values = np.column_stack([xyz.astype(np.float32) / 100.0, intensity.astype(np.float32) / 255.0])
+    return Sweep(values, classes.astype(np.uint8))

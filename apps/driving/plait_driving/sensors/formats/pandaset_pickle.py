@@ -29,7 +29,10 @@ def read_pandaset_pickle(path: Path) -> Sweep:
 
 def read_pandaset_classes(path: Path) -> NDArray[np.uint8]:
     """(N,) the class of each point, of ``annotations/semseg/NN.pkl.gz``: one of PandaSet's 42, or 0."""
-    classes = read_columns(path)["class"]
+    columns = read_columns(path)
+    if "class" not in columns:
+        raise ValueError(f"it has no column 'class' but {', '.join(columns)}")
+    classes = columns["class"]
     if len(classes) and not 0 <= classes.min() <= classes.max() <= np.iinfo(np.uint8).max:
         raise ValueError(f"it has classes from {classes.min()} to {classes.max()}, and PandaSet's are 0 to 42")
     return classes.astype(np.uint8)

@@ -25,3 +25,8 @@ def test_the_twist_is_that_of_the_drive_also_where_poses_reach_half_as_far(time:
 def test_without_poses_about_the_stamp_no_twist_is_told() -> None:
     assert twist_at(Rig({}, {}, {"top": np.eye(4)}), "top", 10.0) is None
     assert twist_at(RIG, "top", 11.0) is None
+
+
+def test_in_a_gap_of_the_poses_no_twist_is_told() -> None:
+    gap = Rig({}, {}, {"top": np.eye(4)}, Trajectory([0.0, 2.0], [np.eye(4), np.eye(4)]))
+    assert twist_at(gap, "top", 1.0) is None

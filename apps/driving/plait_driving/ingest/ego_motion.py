@@ -57,5 +57,8 @@ def twist_at(rig: Rig, lidar: str, time: float) -> Array | None:
     first, last = np.clip([time - HALF_TURN, time + HALF_TURN], rig.trajectory.times[0], rig.trajectory.times[-1])
     if last <= first:
         return None
-    before, after = (rig.transform(lidar, "world", float(moment)) for moment in (first, last))
+    try:
+        before, after = (rig.transform(lidar, "world", float(moment)) for moment in (first, last))
+    except InputError:  # the poses have a gap there
+        return None
     return log_se3(inverse(before) @ after) / (last - first)

@@ -171,16 +171,6 @@ def test_what_camera_and_lidar_see_nearly_alike_is_kept() -> None:
     assert not hidden(points, LOWER, CAMERA, parallax=8.0).any()
 
 
-def test_the_frame_of_the_points_may_start_elsewhere() -> None:
-    """Points in the vehicle's frame, whose origin is on the road, with the place of the LiDAR told."""
-    points, mounted = np.concatenate([NEAR, FAR]), np.array([1.0, 0.2, 1.9])
-
-    moved = hidden(points + mounted, LOWER @ pose(np.eye(3), -mounted), CAMERA, origin=mounted)
-
-    assert moved.any()
-    assert (moved == hidden(points, LOWER, CAMERA)).all()
-
-
 @pytest.mark.parametrize("turn", [1.0, 2.5, -3.0])
 def test_it_does_not_matter_where_the_lidar_s_x_points(turn: float) -> None:
     points, turned = np.concatenate([NEAR, FAR]), pose(about_z(turn), [0.0, 0.0, 0.0])

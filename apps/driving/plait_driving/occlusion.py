@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from plait_driving.geometry import Array, Camera, visible
 
@@ -66,7 +66,6 @@ def hidden(
     points: NDArray[np.floating],
     lidar_to_camera: Array,
     camera: Camera,
-    origin: ArrayLike = (0.0, 0.0, 0.0),
     gap: float = 0.8,
     margin: float = 0.5,
     parallax: float = 0.1,
@@ -74,11 +73,9 @@ def hidden(
     """Tell which points the camera cannot see though the LiDAR can, because a nearer surface covers them.
 
     Args:
-        points: (N, 3) or more columns; x, y, z in the LiDAR frame [m], z along the axis that it spins about.
+        points: (N, 3) or more columns; x, y, z about the LiDAR [m], z along the axis that it spins about.
         lidar_to_camera: (4, 4), with the motion between the sweep's and the image's time already in it.
         camera: its matrix, image size and lens.
-        origin: (3,) where the LiDAR is in the frame of ``points`` [m]: not zero where a data set gives points in the
-            vehicle's frame.
         gap: two neighbours belong to one surface only if they lie no further apart than this, in range and across [m].
         margin: a hidden point lies at least this far behind the surface, and a tenth of its range more [m].
         parallax: a surface hides a point only if camera and LiDAR see the two this far apart [deg]. What is nearer to
@@ -103,9 +100,7 @@ def hidden(
     ranges = np.sqrt(np.einsum("ij,ij->i", rays, rays))
     nearer = surface * image.distance / ranges
     behind = ranges - 1 / np.maximum(nearer, 1e-6) > margin + _SLOPE * ranges
-    apart = np.degrees(
-        _across(np.asarray(origin, dtype=np.float64) - eye, rays / ranges[:, None]) * (nearer - 1 / ranges)
-    )
+    apart = np.degrees(_across(-eye, rays / ranges[:, None]) * (nearer - 1 / ranges))
     covered[ahead[inside]] = behind & (apart > parallax)
     return covered
 

@@ -9,9 +9,12 @@ import argparse
 import importlib
 import importlib.util
 import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -33,6 +36,25 @@ def library(module: str) -> Any | None:
     if parent_process() is None:
         print(f"{module} is not installed, so its rows are left out: pip install 'plait[bench]'")
     return None
+
+
+@contextmanager
+def peer(command: Sequence[str]) -> Generator[Callable[[str], float]]:
+    """A program in an environment of its own that says "ready", and then answers each line with seconds."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        asked, answered = process.stdin, process.stdout
+
+        def answer(line: str) -> float:
+            asked.write(f"{line}\n")
+            asked.flush()
+            return float(answered.readline())
+
+        if answered.readline().strip() != "ready":
+            sys.exit(f"{command[1]} is not ready: see its message above")
+        yield answer
+        asked.close()
 
 
 def options(description: str | None, sizes: Sequence[int], large: Sequence[int] = ()) -> argparse.Namespace:

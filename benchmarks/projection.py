@@ -16,7 +16,6 @@ all ways in turn, five calls each.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -24,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from measure import Cell, emit, options, report, seconds
+from measure import Cell, emit, options, peer, report, seconds
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
@@ -168,21 +167,8 @@ def devkit(
         root = Path(folder)
         write_tables(root, rig, points, times)
         script = str(Path(__file__).parent / "peers/devkit_projection.py")
-        command = [str(PYTHON), script, folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdin
-            assert process.stdout
-            asked, answered = process.stdin, process.stdout
-
-            def answer(line: str) -> float:
-                asked.write(f"{line}\n")
-                asked.flush()
-                return float(answered.readline())
-
-            if answered.readline().strip() != "ready":
-                sys.exit("the devkit could not read the tables: see its message above")
+        with peer([str(PYTHON), script, folder]) as answer:
             yield answer, dict(zip(rig.cameras, np.load(root / "found.npy"), strict=True))
-            asked.close()
 
 
 def write_tables(root: Path, rig: Rig, points: Points, times: dict[str, float]) -> None:

@@ -16,7 +16,6 @@ sweep.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import Cell, emit, library, options, report, seconds
+from measure import Cell, emit, library, options, peer, report, seconds
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -180,22 +179,9 @@ def open3d(given: Given) -> Generator[tuple[Callable[[str], float], Found]]:
     with tempfile.TemporaryDirectory() as folder:
         arrays: dict[str, Any] = {name: value.detach().numpy() for name, value in given.items()}
         np.savez(Path(folder) / "given.npz", **arrays)
-        command = [str(PYTHON), str(Path(__file__).parent / "peers/open3d_sparse_convolution.py"), folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdin
-            assert process.stdout
-            asked, answered = process.stdin, process.stdout
-
-            def answer(line: str) -> float:
-                asked.write(f"{line}\n")
-                asked.flush()
-                return float(answered.readline())
-
-            if answered.readline().strip() != "ready":
-                sys.exit("Open3D could not answer: see its message above")
-            with np.load(Path(folder) / "found.npz") as found:
-                yield answer, dict(found)
-            asked.close()
+        script = str(Path(__file__).parent / "peers/open3d_sparse_convolution.py")
+        with peer([str(PYTHON), script, folder]) as answer, np.load(Path(folder) / "found.npz") as found:
+            yield answer, dict(found)
 
 
 if __name__ == "__main__":

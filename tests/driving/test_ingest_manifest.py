@@ -17,28 +17,8 @@ from plait_driving.ingest.manifest import LAYOUT, UNTIMED
 from plait_driving.load import Loader
 from plait_driving.sensors import read_sweep
 from plait_driving.sensors.deskew import deskew
+from tests.driving.miniatures.manifest import MANIFEST
 
-MANIFEST = """
-stamp_unit: ms
-cameras:
-  front:
-    pattern: "{drive}/cam_front/{stamp}.png"
-    width: 64
-    height: 48
-    intrinsic: {fx: 40.0, fy: 40.0, cx: 31.5, cy: 23.5}
-    lens: {model: brown, coefficients: [-0.1, 0.01, 0.0, 0.0, 0.0]}
-    to_ego: {translation: [1.5, 0.0, 1.4], quaternion_wxyz: [0.5, -0.5, 0.5, -0.5]}
-lidars:
-  top:
-    pattern: "{drive}/lidar/{stamp}.bin"
-    format: kitti-bin
-    columns: [x, y, z, intensity, time]
-    time_unit: us
-    intensity_max: 255
-    to_ego: {translation: [0.5, 0.0, 1.9], rpy_degrees: [0, 0, 90]}
-poses: {pattern: "{drive}/poses.txt", format: tum}
-splits: {train: [monday], val: [tuesday]}
-"""
 POINT = np.array([[4, -20, 0, 255, 50_000.0]], dtype="<f4")
 MOTION = np.array([10.0, 0.0, 0.0, 0.0, 0.0, 0.5])
 """The car goes at 10 m/s and turns to the left at 0.5 rad/s."""

@@ -13,12 +13,11 @@ from plait.errors import InputError
 from plait.pairs.layout import Refuse, Remark
 from plait_driving.geometry import Array
 from plait_driving.sensors import image_size
+from plait_driving.sensors.axes import MOST_TURN
 
 _UPRIGHT = 0.5
 """Of the cosine between the image's down and down: a camera that rolls or pitches by 60 degrees."""
 _OFF_CENTRE = 0.25
-_TURNED = np.cos(np.radians(10))
-"""No car turns by more between a sweep and an image."""
 
 AXES = (
     "by this calibration the image's down is not down: the camera lies on its side, or axes are swapped (a camera's "
@@ -29,8 +28,8 @@ OFF_CENTRE = (
     "then are wrong"
 )
 TURNED = (
-    "the transform and the calibration without motion differ by more than 10 degrees, and no car turns that far "
-    "between a sweep and an image: one of them is the other way round, or poses or stamps are wrong"
+    f"the transform and the calibration without motion differ by more than {MOST_TURN:g} degrees, and no car turns "
+    "that far between a sweep and an image: one of them is the other way round, or poses or stamps are wrong"
 )
 
 
@@ -42,7 +41,7 @@ def check_axes(to_camera: Array, what: str, refuse: Refuse) -> None:
 
 def check_turn(to_camera: Array, static: Array | None, what: str, refuse: Refuse) -> None:
     """Tell where a transform with the motion between its two stamps turns far from the one without."""
-    if static is not None and (np.sum(to_camera[:3, :3] * static[:3, :3]) - 1) / 2 < _TURNED:
+    if static is not None and (np.sum(to_camera[:3, :3] * static[:3, :3]) - 1) / 2 < np.cos(np.radians(MOST_TURN)):
         refuse(what, Remark(TURNED))
 
 

@@ -13,6 +13,8 @@ FEW, MANY = 0.005, 0.03
 """Shares of a sweep in an image: less than the first is suspicious, and more than the second usual."""
 TILTED, UPRIGHT = 0.2, 0.5
 """Correlation of height in the image with log depth: about 0.8 in a street seen upright, and -0.8 upside down."""
+MOST_TURN = 10.0
+"""No car turns by more degrees between a sweep and an image."""
 _POINTS = 5000
 
 _BODY = pose([[0, -1, 0], [0, 0, -1], [1, 0, 0]], [0, 0, 0])

@@ -55,7 +55,7 @@ def _pairs(frame: Frame, loader: Loader, made: str, folder: Path) -> Picture:
     right.set_title(f"{made}its {ids.max() + 1} superpixels", fontsize=10)
     _frameless(left, right)
     caption = (
-        "Left: each LiDAR point at the pixel that shows it, by calibration; points sit on the things they measured. "
+        "Left: each LiDAR point at its pixel, by calibration; points sit on the things they measured, or behind them. "
         "Right: superpixels, the patches of which image and LiDAR features are contrasted."
     )
     return _save(figure, folder / "driving_pairs.png", caption)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from plait_driving.pair_report.calibration import Look, look, working_size
 from plait_driving.pair_report.depth_edges import depth_edges
 from plait_driving.pair_report.doubts import doubts
 from plait_driving.pair_report.filters import Filtered, Limits, filtered
-from plait_driving.pair_report.mixing import GRIDS, cartesian, mixed
+from plait_driving.pair_report.mixing import GRIDS, Grid, cartesian, mixed
 from plait_driving.pair_report.motion import Motion, motion
 from plait_driving.sensors import Sweep, image_size, read_image
 from plait_driving.superpixels import superpixels
@@ -44,7 +44,7 @@ class Chosen:
     voxel: float | None = None
 
     @property
-    def grids(self) -> Mapping[str, Callable[[Array], NDArray[np.int64]]]:
+    def grids(self) -> Mapping[str, Grid]:
         """The voxels to look at, by name."""
         return GRIDS if self.voxel is None else {**GRIDS, f"cartesian {self.voxel:g} m": cartesian(self.voxel)}
 

@@ -21,6 +21,8 @@ from plait.objectives.objective import Objective
 from plait.pairs.dataset import Augment, Loader
 from plait.pairs.examine import Examine
 from plait.pairs.layout import Layout
+from plait.pairs.table import PairTable
+from plait.recipes import Recipe
 from plait.subjects import Subject
 
 
@@ -49,6 +51,12 @@ class Demo:
     steps: int
 
 
+def as_written(recipe: Recipe, table: PairTable) -> Recipe:
+    """Leave nothing of a recipe to the table."""
+    del table
+    return recipe
+
+
 @dataclass(frozen=True)
 class App:
     """A domain: how its files are read, augmented, evaluated and shown.
@@ -70,6 +78,7 @@ class App:
         encoders, objectives: kinds that the app adds to the core's allow-lists.
         packages: import name to the command that installs it, for ``plait doctor``.
         examine: what ``ingest`` reads a row with, where there is more to find out than whether the loader reads it.
+        settle: ``settle(recipe, table)`` settles by the table that is trained on what a recipe leaves open.
     """
 
     name: str
@@ -88,6 +97,7 @@ class App:
     objectives: Mapping[str, type[Objective]] = field(default_factory=dict[str, type[Objective]])
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
     examine: Examine | None = None
+    settle: Callable[[Recipe, PairTable], Recipe] = as_written
 
 
 def app_names() -> list[str]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from plait.encoders.features import Encoder, Features
 from plait.errors import InputError
 from plait.fusion.fusion import Fusion
+from plait.heads import FUSED, Target, heads_of
 from plait.pairs.batch import Batch, Sample, Value, collate, modality_of
 
 
@@ -25,6 +26,7 @@ class Model(nn.Module):
         frozen: modalities whose encoders do not learn: they stay in evaluation mode and take no gradient.
         modality_dropout: while training, the probability with which a fusion is refused each modality of each row;
             one that a row has is always left.
+        targets: label column to what is to be told of it, by a head for each of its ``of``.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Model(nn.Module):
         fusion: Fusion | None = None,
         frozen: Sequence[str] = (),
         modality_dropout: float = 0.0,
+        targets: Mapping[str, Target] | None = None,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
@@ -42,8 +45,10 @@ class Model(nn.Module):
         widths = {name: encoder.width for name, encoder in encoders.items()}
         if fusion is not None:
             fusion.host(encoders)
-            widths["fused"] = fusion.width
+            widths[FUSED] = fusion.width
         self.projectors = nn.ModuleDict({name: projector(width, embedding) for name, width in widths.items()})
+        self.targets = dict(targets or {})
+        self.heads = heads_of(self.targets, widths)
         for name in self.frozen:
             self.encoders[name].requires_grad_(False)
 
@@ -71,6 +76,19 @@ class Model(nn.Module):
     def project(self, name: str, features: Tensor) -> Tensor:
         """As `projection`, as unit vectors."""
         return F.normalize(self.projection(name, features), dim=-1)
+
+    def predict(self, column: str, name: str, pooled: Tensor) -> Tensor:
+        """(B, outputs) what the head of a modality, or ``"fused"``, says of a target, of (B, D), in float32 or better.
+
+        Raises:
+            InputError: where there is no such head.
+        """
+        if column not in self.targets or name not in self.targets[column].of:
+            raise InputError(
+                f"The model has no head of '{name}' for {column}: set the recipe's model.targets.{column}.of."
+            )
+        said: Tensor = cast(nn.ModuleDict, self.heads[column])[name](pooled)
+        return said.to(torch.promote_types(said.dtype, torch.float32))
 
     def fuse(self, batch: Batch, features: Callable[[str], Features], present: Mapping[str, Tensor]) -> Features:
         """Fused features of a batch; ``present`` says of which modality which rows (B,) may be used."""

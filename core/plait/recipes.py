@@ -21,6 +21,7 @@ from plait.encoders.features import Encoder
 from plait.errors import InputError
 from plait.fusion import FUSIONS
 from plait.fusion.fusion import Fusion
+from plait.heads import TARGETS
 from plait.model import Model
 from plait.objectives import OBJECTIVES
 from plait.objectives.objective import Objective
@@ -50,6 +51,8 @@ class Domain(Protocol):
     def encoders(self) -> Mapping[str, type[Encoder]]: ...
     @property
     def objectives(self) -> Mapping[str, type[Objective]]: ...
+    @property
+    def settle(self) -> Callable[[Recipe, PairTable], Recipe]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,7 @@ class ModelSection:
         fusion: its spec; kind ``none`` for towers that meet in the losses alone.
         frozen: modalities whose encoders do not learn.
         modality_dropout: how often a fusion that trains is refused a modality.
+        targets: label column to the spec of what is to be told of it.
     """
 
     embedding: int = 128
@@ -107,6 +111,7 @@ class ModelSection:
     fusion: Spec = field(default_factory=lambda: {"kind": "none"})
     frozen: list[str] = field(default_factory=list[str])
     modality_dropout: float = 0.0
+    targets: dict[str, Spec] = field(default_factory=dict[str, Spec])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +193,10 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
         fusion = complete_kind(FUSIONS, plain, f"{where}, model.fusion", given=("modalities", "encoder"))
         for key, spec in nested.items():
             fusion[key] = complete_kind(ENCODERS | dict(domain.encoders), spec, f"{where}, model.fusion.{key}")
+    targets = {
+        name: complete_kind(TARGETS, spec, f"{where}, model.targets.{name}")
+        for name, spec in section["targets"].items()
+    }
     allowed = OBJECTIVES | dict(domain.objectives)
     objectives: list[Spec] = []
     for index, spec in enumerate(top["objectives"]):
@@ -201,7 +210,7 @@ def complete_recipe(raw: Spec, domain: Domain, where: str) -> Recipe:
         augment=complete(domain.augment, top["augment"], f"{where}, augment"),
         pairing=complete_kind(PAIRINGS, top["pairing"], f"{where}, pairing"),
         batches=complete_kind(SAMPLERS, top["batches"], f"{where}, batches", given=("table", "draw")),
-        model=ModelSection(**cast(Spec, section | {"encoders": encoders, "fusion": fusion})),
+        model=ModelSection(**cast(Spec, section | {"encoders": encoders, "fusion": fusion, "targets": targets})),
         objectives=objectives,
         teacher=TeacherSection(**complete(TeacherSection, top["teacher"], f"{where}, teacher")),
         optimisation=Optimisation(**complete(Optimisation, top["optimisation"], f"{where}, optimisation")),
@@ -249,7 +258,9 @@ def build_model(recipe: Recipe, domain: Domain) -> Model:
             raise InputError(
                 f"Recipe '{recipe.name}', model.frozen: '{name}' has no encoder; there is {', '.join(encoders)}."
             )
-    return Model(encoders, recipe.model.embedding, fusion, recipe.model.frozen, recipe.model.modality_dropout)
+    section = recipe.model
+    targets = {column: _build(TARGETS, spec) for column, spec in section.targets.items()}
+    return Model(encoders, section.embedding, fusion, section.frozen, section.modality_dropout, targets)
 
 
 def build_objectives(recipe: Recipe, domain: Domain) -> list[tuple[Objective, float]]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from plait.evaluation.ranking import RidgeAlignment
+from plait.heads import FUSED
 from plait.model import Model
 from plait.objectives.step import Step, View
 from plait.pairs.batch import Batch, Sample
@@ -58,6 +59,15 @@ class Subject(Protocol):
         """
         ...
 
+    def predictions(self, column: str, view: View) -> Array | None:
+        """(N, outputs) what a trained head says of a target; ``None`` where there is no such head.
+
+        Args:
+            column: the label column.
+            view: a modality, for its own head; or several, for the fusion's, the others withheld.
+        """
+        ...
+
     def embed(self, modality: str, samples: Sequence[Any]) -> Array:
         """(len(samples), E) unit vectors of samples that are not in the table, such as prompts."""
         ...
@@ -73,6 +83,7 @@ class ModelSubject:
         table: the rows.
         batch_size: rows a forward pass.
         device: where to compute.
+        trained: whether its heads have learnt anything that is worth asking for.
     """
 
     def __init__(
@@ -83,7 +94,9 @@ class ModelSubject:
         table: PairTable,
         batch_size: int = 64,
         device: torch.device | str = "cpu",
+        trained: bool = True,
     ) -> None:
+        self.trained = trained
         self.name, self.loader, self.table = name, loader, table
         self.model = model.eval().to(device)
         self.device, self.batch_size = device, batch_size
@@ -111,6 +124,20 @@ class ModelSubject:
             )
             self._fused[names] = next(iter(found.values()))
         return self._fused[names]
+
+    def predictions(self, column: str, view: View) -> Array | None:
+        target = self.model.targets.get(column)
+        name = view if isinstance(view, str) else FUSED
+        if target is None or name not in target.of or not self.trained:
+            return None
+        pooled = self.features(view) if isinstance(view, str) else self.fused(view)
+        answers = np.full((len(pooled), target.outputs), np.nan, dtype=np.float32)
+        real = np.isfinite(pooled).all(axis=1)
+        if real.any():
+            with torch.inference_mode():
+                said = self.model.predict(column, name, torch.from_numpy(pooled[real]).to(self.device))
+                answers[real] = target.answers(said).cpu().numpy()
+        return answers
 
     @torch.inference_mode()
     def embed(self, modality: str, samples: Sequence[Any]) -> Array:
@@ -213,6 +240,9 @@ class RawSubject:
 
     def fused(self, modalities: Sequence[str]) -> Array:
         return side_by_side(self._features, modalities)
+
+    def predictions(self, column: str, view: View) -> None:
+        del column, view  # nothing was trained
 
     def embed(self, modality: str, samples: Sequence[Any]) -> Array:
         return self._project(modality, np.asarray(self._featurizers[modality].transform(list(samples)), np.float32))

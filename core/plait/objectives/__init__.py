@@ -34,6 +34,7 @@ from plait.objectives.redundancy import CCA, BarlowTwins, DeCUR, VICReg
 from plait.objectives.self_labelling import SelfLabelling
 from plait.objectives.semantic import SemanticMatching, TagAnchored
 from plait.objectives.step import Step
+from plait.objectives.supervised import Supervised
 from plait.objectives.swapped_prediction import SwappedPrediction
 from plait.objectives.unpaired import RetrievedPairs, TransportAlignment
 
@@ -110,6 +111,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "barber_agakov": BarberAgakov,
     "smile": SMILE,
     "club": CLUB,
+    # With labels.
+    "supervised": Supervised,
 }
 """By the branches of the survey."""
 

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from plait.encoders.features import Features, no_features
 from plait.errors import InputError
+from plait.heads import FUSED
 from plait.losses.precision import upcast
 from plait.model import Model
 from plait.objectives.gather import gather
@@ -57,6 +58,7 @@ class Step:
         self._projections: dict[View, Tensor] = {}
         self._embeddings: dict[View, Tensor] = {}
         self._keys: dict[str, Tensor] = {}
+        self._predictions: dict[tuple[str, str], Tensor] = {}
 
     @cached_property
     def teacher(self) -> Step:
@@ -138,6 +140,39 @@ class Step:
             spared = self.model.spare(flags, self.uniform(f"dropout/{'+'.join(names)}", len(flags)))
             flags = {name: flags[name] if name in (present or {}) else spared[name] for name in flags}
         return self.model.fuse(self.batch, lambda name: replaced.get(name) or self.features(name), flags)
+
+    def prediction(self, column: str, name: str) -> Tensor:
+        """(B, outputs) what the head of a modality, or of ``"fused"``, says of a target; see `has` for which rows.
+
+        The fused one tells it from whatever modalities a row has.
+        """
+        if (column, name) not in self._predictions:
+            features = self.fused() if name == FUSED else self.features(name)
+            self._predictions[column, name] = self.model.predict(column, name, features.pooled)
+        return self._predictions[column, name]
+
+    def truth(self, column: str) -> tuple[Tensor, Tensor]:
+        """(B,) labels of a target, zero where not known, and (B,) bool which are known and shown.
+
+        The objective must name the column in its ``collators``. Which labels are shown, where a target shows a part of
+        them only, is a function of the run's seed and the row: the same in every epoch and to every objective.
+        """
+        shown = known = self.batch.present[column]
+        labels = self.batch.values.get(column)
+        if not isinstance(labels, Tensor):
+            return self._weight.new_zeros(len(self.batch)), known
+        share = self.model.targets[column].labelled
+        if share < 1:
+            draws = [np.random.default_rng([self.seed[0], row]).random() for row in self.rows.tolist()]
+            shown = torch.tensor(draws, device=known.device) < share
+        known = known & shown & torch.isfinite(labels)
+        return labels.to(upcast(self._weight).dtype).masked_fill(~known, 0.0), known
+
+    def has(self, name: str) -> Tensor:
+        """(B,) bool: the rows that have the modality, or for ``"fused"`` at least one."""
+        if name != FUSED:
+            return self.present(name)
+        return torch.stack([self.batch.present[other] for other in self.model.encoders]).any(dim=0)
 
     def projection(self, view: View) -> Tensor:
         """(B, E) places in the shared space, not normalised; where ``present(view)`` is false they mean nothing."""

@@ -109,7 +109,7 @@ def pretrain(
         InputError: where there is nothing to train on, where the run folder is in use, or where the loss stops
             being finite.
     """
-    hardware = hardware or Hardware()
+    hardware, recipe = hardware or Hardware(), domain.settle(recipe, table)
     rows = build_pairing(recipe)(table.where_split("train"), seed)
     if not len(rows):
         raise InputError(f"{table.where} has no row in split 'train': there is nothing to train on.")

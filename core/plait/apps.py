@@ -41,6 +41,28 @@ class Picture:
     caption: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure that others published, for a table of its own: other rows or another protocol, so no comparison.
+
+    Attributes:
+        task, metric: the figure of ours that it stands beside; ``value`` is in its unit (a share, not per cent).
+        subject: the system.
+        data, protocol: what it was measured on, and how that was split.
+        source: where the figure was read.
+        layouts: the layouts of the app beside whose tables it is shown; beside all where there is none.
+    """
+
+    task: str
+    metric: str
+    subject: str
+    value: float
+    data: str
+    protocol: str
+    source: str
+    layouts: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class Demo:
     """What ``plait demo`` runs for an app: a layout, where it lies under ``--data``, a recipe and its steps."""
@@ -55,6 +77,12 @@ def as_written(recipe: Recipe, table: PairTable) -> Recipe:
     """Leave nothing of a recipe to the table."""
     del table
     return recipe
+
+
+def no_run_pictures(runs: Sequence[Path], table: PairTable, folder: Path) -> Iterable[Picture]:
+    """Draw nothing of the run folders."""
+    del runs, table, folder
+    return ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +103,9 @@ class App:
         demo: what ``plait demo`` runs.
         headline: the (task, metric) pairs of the short table; the report has all.
         pictures: ``pictures(subject, folder)`` draws what only this domain can show.
+        run_pictures: ``run_pictures(runs, table, folder)`` draws what only this domain's run folders tell.
+        baselines: further baselines by name, each with its featurizers as ``raw`` has them (none: it sees nothing).
+        published: figures of others, shown beside ours.
         encoders, objectives: kinds that the app adds to the core's allow-lists.
         packages: import name to the command that installs it, for ``plait doctor``.
         examine: what ``ingest`` reads a row with, where there is more to find out than whether the loader reads it.
@@ -98,6 +129,11 @@ class App:
     packages: Mapping[str, str] = field(default_factory=dict[str, str])
     examine: Examine | None = None
     settle: Callable[[Recipe, PairTable], Recipe] = as_written
+    run_pictures: Callable[[Sequence[Path], PairTable, Path], Iterable[Picture]] = no_run_pictures
+    baselines: Mapping[str, Mapping[str, Callable[[], Featurizer]]] = field(
+        default_factory=dict[str, Mapping[str, Callable[[], Featurizer]]]
+    )
+    published: Sequence[Published] = ()
 
 
 def app_names() -> list[str]:

@@ -121,8 +121,7 @@ def _verbs(verbs: Subparsers) -> None:
     pretrain.add_argument("recipe", metavar="RECIPE", help="a recipe's name, or a path to a .yaml file")
     pretrain.add_argument("--pairs", type=Path, required=True, help="the pair table")
     pretrain.add_argument("--out", type=Path, required=True, help="the run folder to write")
-    pretrain.add_argument("--set", dest="overrides", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
-                          help="change the recipe, for example optimisation.batch_size=128")  # fmt: skip
+    _overrides(pretrain, "the recipe")
     pretrain.add_argument("--seed", type=int, default=0, help="one seed gives one result on one machine (0)")
     pretrain.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint, bit for bit")
     pretrain.add_argument("--checkpoint-every", type=int, default=200, help="steps between checkpoints (200)")
@@ -138,7 +137,10 @@ def _verbs(verbs: Subparsers) -> None:
     compare = add_verb(verbs, "compare", "the table a paper needs: recipes x seeds, baselines, intervals, paired tests")
     compare.add_argument("recipes", metavar="RECIPE", nargs="+", help="names or paths")
     compare.add_argument("--pairs", type=Path, required=True, help="the pair table")
+    _overrides(compare, "every recipe")
     compare.add_argument("--seeds", type=int, default=5, help="training seeds (5)")
+    compare.add_argument("--folds", type=int, metavar="N", help="hold out only the first N folds of a table that has "
+                         "them, for a quick look")  # fmt: skip
     compare.add_argument("--out", type=Path, required=True, help="folder for runs, results.json and report.html")
     _leakage(compare)
     _hardware(compare)
@@ -178,6 +180,11 @@ def add_verb(verbs: Subparsers, name: str, about: str) -> argparse.ArgumentParse
 
 def _debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _overrides(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
+                        help=f"change {what}, for example optimisation.batch_size=128")  # fmt: skip
 
 
 def _leakage(parser: argparse.ArgumentParser) -> None:

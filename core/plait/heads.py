@@ -85,7 +85,12 @@ class Classes:
         return self.classes
 
     def losses(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """(B,) cross-entropies of (B, K) logits.
+        """(B,) cross-entropies of (B, K) logits; raises `InputError` for a label that is no class."""
+        with full_precision(predicted):
+            return -(self.one_hot(truth) * upcast(predicted).log_softmax(dim=1)).sum(dim=1)
+
+    def one_hot(self, truth: Tensor) -> Tensor:
+        """(B, K) of (B,) labels, in float32 or better.
 
         Raises:
             InputError: for a label that is no class.
@@ -93,8 +98,7 @@ class Classes:
         strange = truth[(truth < 0) | (truth >= self.classes) | (truth != truth.round())]
         if len(strange):
             raise InputError(f"A label is {float(strange[0]):g} and the target has classes 0 to {self.classes - 1}.")
-        with full_precision(predicted):
-            return F.cross_entropy(upcast(predicted), truth.long(), reduction="none")
+        return F.one_hot(truth.long(), self.classes).to(upcast(truth).dtype)
 
     def answers(self, predicted: Tensor) -> Tensor:
         """(B, K) probabilities."""

@@ -68,6 +68,10 @@ class Optimisation:
         clip_norm: the largest gradient norm.
         encode_chunk: encode so many rows of a process at a time, twice, instead of all at once: the batch of the
             losses stays whole, at the memory of a chunk (gradient caching). All at once where ``null``.
+        encoder_learning_rates: modality to the peak for its encoder, where that is another one.
+        validate_every: steps between looks at the table's ``val`` rows; the weights of the best look are kept. The last
+            step's where ``null``.
+        patience: training ends after so many looks without a better one; at ``steps`` where ``null``.
     """
 
     batch_size: int = 64
@@ -77,6 +81,16 @@ class Optimisation:
     warmup_steps: int = 50
     clip_norm: float = 1.0
     encode_chunk: int | None = None
+    encoder_learning_rates: dict[str, float] = field(default_factory=dict[str, float])
+    validate_every: int | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.validate_every is None:
+            raise InputError("optimisation.patience counts looks at val rows: set optimisation.validate_every, too.")
+        for key, value in (("validate_every", self.validate_every), ("patience", self.patience)):
+            if value is not None and value < 1:
+                raise InputError(f"optimisation.{key} is {value}: give 1 or more, or null.")
 
 
 @dataclass(frozen=True, kw_only=True)

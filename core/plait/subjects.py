@@ -20,6 +20,9 @@ from plait.progress import progress
 
 type Array = NDArray[np.float32]
 
+RAW = "raw features"
+"""How tables call the baseline that every app has."""
+
 
 class Subject(Protocol):
     """Something whose representation of the rows of one pair table is measured.
@@ -216,13 +219,19 @@ class RawSubject:
             fitted on the training rows.
         loader: reads the table's rows.
         table: the rows.
+        name: how tables call it; without featurizers it is one that looks at nothing, such as a mean.
     """
 
-    name = "raw features"
     model = None
 
-    def __init__(self, featurizers: Mapping[str, Callable[[], Any]], loader: Loader, table: PairTable) -> None:
-        self.loader, self.table = loader, table
+    def __init__(
+        self,
+        featurizers: Mapping[str, Callable[[], Any]],
+        loader: Loader,
+        table: PairTable,
+        name: str = RAW,
+    ) -> None:
+        self.name, self.loader, self.table = name, loader, table
         self.refused: dict[str, str] = {}
         self._featurizers = {name: make() for name, make in featurizers.items() if name in table.modalities}
         self._features = self._compute()
@@ -259,9 +268,11 @@ class RawSubject:
         return _on_real_rows(embed, features)
 
     def _compute(self) -> dict[str, Array]:
+        if not self._featurizers:
+            return {}
         dataset = PairDataset(self.table, self.loader, tuple(self._featurizers))
         samples: list[Sample] = []
-        with progress("raw features", len(dataset)) as advance:
+        with progress(self.name, len(dataset)) as advance:
             for index, split in enumerate(self.table.splits):
                 advance()
                 if split == "gap":

@@ -116,7 +116,9 @@ def compare(
     app: str,
     recipes: list[str],
     pairs: Path,
+    overrides: list[str],
     seeds: int,
+    folds: int | None,
     out: Path,
     allow_leakage: bool,
     max_steps: int | None,
@@ -130,8 +132,8 @@ def compare(
 
     domain = load_app(app)
     comparison = comparing.compare(
-        domain, [read_recipe(name, domain) for name in recipes], _table(app, pairs), out,
-        seeds=seeds, max_steps=max_steps, hardware=Hardware(**hardware), allow_leakage=allow_leakage,
+        domain, [read_recipe(name, domain, overrides) for name in recipes], _table(app, pairs), out,
+        seeds=seeds, folds=folds, max_steps=max_steps, hardware=Hardware(**hardware), allow_leakage=allow_leakage,
     )  # fmt: skip
     return _show(domain, comparison, out, f"{domain.title}: {', '.join(recipes)}")
 

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from plait.evaluation import probes
+from plait.evaluation.statistics import interval, paired_difference, summarise
 from plait.pairs.table import PairTable
 
 TOY = Path(__file__).parents[2] / "docs" / "examples" / "toy"
@@ -70,3 +72,34 @@ def plait(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, s
         return code, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Every command does all that it does, on less: for a test that asks whether it runs, not how good the figures are.
+
+    Worlds of few frames, films and patches, intervals of 20 resamples, linear probes of one strength and one draw,
+    pictures of few pixels. What is damaged or missing in a world still is.
+    """
+    from matplotlib.figure import Figure
+
+    from plait_driving import frames
+    from plait_driving.synthetic import pandaset
+    from plait_medical import synthetic as films
+    from plait_remote_sensing import tasks
+    from plait_remote_sensing.synthetic import terramesh
+
+    save = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pandaset, "TRAIN", (24, 28, 30, 33, 36, 37, 40))
+        patch.setattr(pandaset, "VAL", (60, 63, 66))
+        patch.setattr(pandaset, "SURROUND", (24, 60, 66))
+        patch.setattr(frames, "POINTS", {"train": 50, "val": 100})
+        patch.setattr(films, "_STUDIES", 120)
+        patch.setattr(terramesh, "HEIGHT", 64)
+        patch.setattr(tasks, "DRAWS", 1)
+        patch.setattr(probes, "STRENGTHS", probes.STRENGTHS[:1])
+        for function in (interval, summarise, paired_difference):
+            patch.setitem(function.__kwdefaults__, "resamples", 20)
+        patch.setattr(Figure, "savefig", lambda self, path, **how: save(self, path, **how | {"dpi": 40}))
+        yield

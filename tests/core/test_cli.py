@@ -15,6 +15,7 @@ import pytest
 
 from plait.objectives import OBJECTIVES
 from plait.pairs.table import PairTable
+from tests.core.folds_world import app, folded
 
 Command = Callable[..., tuple[int, str, str]]
 FIELDS = {"task", "subject", "metric", "value", "low", "high", "n", "groups", "seed", "split"}
@@ -69,6 +70,23 @@ def test_compare_is_the_table_of_a_paper_and_goes_on_when_killed(
     assert plait(*arguments, "--out", tmp_path / "c")[0] == 0
     assert (tmp_path / "c" / "runs" / "toy_contrast-seed0" / "model.safetensors").stat().st_mtime_ns == written
     assert json.loads((tmp_path / "c" / "results.json").read_text()) == results
+
+
+def test_compare_sets_every_recipe_and_may_hold_out_the_first_folds_alone(
+    plait: Command, toy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.verbs.load_app", lambda _: app(toy))
+    folded(toy).write(tmp_path / "p.parquet")
+    given = ("--set", "optimisation.steps=2", "model.embedding=4", "--folds", 1, "--seeds", 1)
+    code, printed, _ = plait(
+        "toy", "compare", "toy_contrast", "--pairs", tmp_path / "p.parquet", *given, "--out", tmp_path
+    )
+    assert code == 0
+    assert "A quick look: 1 of 3 folds were held out." in printed
+    assert "thermometer alone" in printed
+    run = tmp_path / "runs" / "toy_contrast-seed0-fold0"
+    assert "embedding: 4" in (run / "recipe.yaml").read_text()
+    assert json.loads((run / "run.json").read_text())["steps"] == 2
 
 
 def test_a_toy_objective_takes_one_file_and_one_line(

@@ -15,6 +15,7 @@ from plait.apps import App, load_app
 Command = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_demo_runs_every_domain(plait: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def short(name: str) -> App:
         app = load_app(name)

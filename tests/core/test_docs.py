@@ -27,7 +27,7 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ``shared/data`` of synthetic worlds."""
     shared = tmp_path_factory.mktemp("docs") / "shared"
     for name in app_names():

@@ -46,6 +46,7 @@ MAKERS: dict[str, Maker] = {
     "concat_levels": of_width("concat_levels", channels=CHANNELS, widths=(8, 16), strides=(2, 2)),
     "cross_attention": of_width("cross_attention"),
     "decoder": of_width("decoder", into="optical"),
+    "directional_attention": of_width("directional_attention", layers=1),
     "early": early,
     "film": of_width("film", into="optical"),
     "gated": of_width("gated"),
@@ -59,12 +60,15 @@ MAKERS: dict[str, Maker] = {
     "product_of_experts": of_width("product_of_experts"),
     "prompt": stitched("prompt"),
     "prompt/mlp": stitched("prompt", projector="mlp"),
+    "shared_private": of_width("shared_private"),
     "tensor": of_width("tensor", size=4),
 }
 
 ALL = tuple(WIDTHS)
 
-SPANS = dict.fromkeys(("bottleneck", "cross_attention", "merged_attention", "modality_experts"), ALL) | {
+SPANS = dict.fromkeys(
+    ("bottleneck", "cross_attention", "directional_attention", "merged_attention", "modality_experts"), ALL
+) | {
     "decoder": ("optical",),
     "film": ("optical",),
     "inserted_cross_attention": ("optical",),

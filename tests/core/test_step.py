@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from plait.encoders.features import Encoder, Features
 from plait.errors import InputError
@@ -236,4 +236,5 @@ def start(rank: int, world: int, folder: str) -> None:
 
 def test_what_processes_gather_may_differ_in_length(tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(start, args=(3, str(tmp_path)), nprocs=3)
+    # The server has torch: three processes started from nothing would each import it.
+    start_processes(start, args=(3, str(tmp_path)), nprocs=3, start_method="forkserver")

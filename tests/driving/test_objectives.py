@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from plait.encoders.features import Encoder, Features
 from plait.errors import InputError
@@ -267,7 +267,8 @@ def work(rank: int, folder: str) -> None:
 
 def test_two_processes_have_the_loss_and_gradient_of_one(tmp_path: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(work, args=(str(tmp_path),), nprocs=2)
+    # The server has torch: two processes started from nothing would each import it.
+    start_processes(work, args=(str(tmp_path),), nprocs=2, start_method="forkserver")
     for split in SPLITS:
         for index, objective in enumerate(OBJECTIVES):
             several = torch.load(tmp_path / f"{split}-{index}.pt", weights_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,3 +187,37 @@ def test_prompts_are_of_known_labels_and_take_both_sides():
     for sides in prompts().values():
         assert set(sides) == {"positive", "negative"}
         assert all(len(set(sentences)) == len(sentences) >= 2 for sentences in sides.values())
+
+
+def test_trained_heads_are_asked_with_and_without_each_modality_on_the_same_rows():
+    """The film's own head is right, that of both mostly, and a row whose film was not read is asked of nobody."""
+    labels = [0, 1] * 8
+    right = np.asarray(labels, np.float32)
+    answers = {("image", "report"): right.copy(), ("image",): 1 - right, ("report",): right, "image": right.copy()}
+    answers["image", "report"][:4] = 1 - right[:4]
+    answers["image"][5] = np.nan
+
+    class Trained(Fake):
+        def predictions(self, column: str, view: Any) -> Any:
+            assert column == "label_abnormal"
+            return None if view == "report" else np.stack([1 - answers[view], answers[view]], axis=1)
+
+    table = table_of(["Clear."] * 16, label_abnormal=labels)
+    learnt = table_of(["Clear."] * 2, "train", label_abnormal=[0, 1])
+    rows = [*table.data.to_pylist(), *({**row, "id": f"t{row['id']}"} for row in learnt.data.to_pylist())]
+    whole = PairTable.from_rows(rows, INFO)
+    for view, scores in answers.items():
+        answers[view] = np.append(scores, [0.0, 0.0]).astype(np.float32)
+    subject = Trained(whole, np.eye(18), np.eye(18), SimpleNamespace(targets={"label_abnormal": None}))
+    measured = list(TASKS["heads"](subject))
+    assert {len(found.groups) for found in measured} == {15}
+    found = {found.task.removeprefix("medical/heads/abnormal/"): found.value for found in measured}
+    assert set(found) == {"both", "without_report", "without_image", "image_alone"}
+    assert found["image_alone"] == found["without_image"] == 1.0
+    assert found["without_report"] == 0.0
+    # Of 8 negatives 2 score 1; of 7 positives (one lost) 2 score 0.
+    assert found["both"] == pytest.approx((5 * 6 + 0.5 * (5 * 2 + 2 * 6)) / 56)
+
+
+def test_nobody_asks_heads_that_there_are_not():
+    assert figures("heads", Fake(table_of(["Clear."] * 4, label_abnormal=[0, 1, 0, 1]), np.eye(4), np.eye(4))) == {}

@@ -76,6 +76,33 @@ def zero_shot(subject: Subject) -> Iterator[Measurement]:
         yield _auroc(f"medical/zero_shot/{name}", table, name, rows, scores)
 
 
+def heads(subject: Subject) -> Iterator[Measurement]:
+    """AUROC on ``val`` of what trained heads say of a label: from film and report, with one withheld, and on their own.
+
+    ``without_report`` is the fusion's head shown the film alone; ``image_alone`` the film's own head, where it has one.
+    """
+    targets = {} if subject.model is None else subject.model.targets
+    for column in targets:
+        name = column.removeprefix("label_")
+        if name not in _labels(subject.table):
+            continue
+        views = {
+            "both": ("image", "report"),
+            "without_report": ("image",),
+            "without_image": ("report",),
+            "image_alone": "image",
+            "report_alone": "report",
+        }
+        said = {detail: subject.predictions(column, view) for detail, view in views.items()}
+        answers = {detail: scores[:, 1] for detail, scores in said.items() if scores is not None}
+        everywhere = (
+            np.stack(list(answers.values()), axis=1) if answers else np.zeros((len(subject.table), 0), np.float32)
+        )
+        rows = _rows(subject.table, name, everywhere, "val")
+        for detail, scores in answers.items():
+            yield _auroc(f"medical/heads/{name}/{detail}", subject.table, name, rows, scores[rows])
+
+
 def report_keys(table: PairTable) -> NDArray[np.str_]:
     """(N,) the report's words in lower case with single spaces: equal for reports that say the same."""
     return np.asarray([" ".join((text or "").lower().split()) for text in table.column("report")], dtype=np.str_)
@@ -148,4 +175,4 @@ def _auroc(task: str, table: PairTable, name: str, rows: NDArray[np.intp], *scor
     return Measurement(task, "auroc", mean_auroc, (labels, *scores), table.groups[rows])
 
 
-TASKS = {"retrieval": retrieval, "linear_probe": linear_probe_labels, "zero_shot": zero_shot}
+TASKS = {"retrieval": retrieval, "linear_probe": linear_probe_labels, "zero_shot": zero_shot, "heads": heads}

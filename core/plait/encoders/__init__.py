@@ -8,12 +8,14 @@ from plait.encoders.features import Encoder, Features
 from plait.encoders.image import TimmImage
 from plait.encoders.patches import Patches
 from plait.encoders.points import Points
+from plait.encoders.recurrent import LSTM
 from plait.encoders.tables import Series, Table
 from plait.encoders.text import Text
 
 ENCODERS: dict[str, type[Encoder]] = {
     "conv": Conv,
     "conv_dense": ConvDense,
+    "lstm": LSTM,
     "patches": Patches,
     "points": Points,
     "series": Series,

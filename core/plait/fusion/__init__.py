@@ -7,6 +7,7 @@ from plait.fusion.concat import ConcatFusion, GridConcatFusion
 from plait.fusion.concat_levels import ConcatLevelsFusion
 from plait.fusion.cross_attention import CrossAttentionFusion
 from plait.fusion.decoder import DecoderFusion
+from plait.fusion.directional_attention import DirectionalAttentionFusion
 from plait.fusion.early import EarlyFusion
 from plait.fusion.film import FilmFusion
 from plait.fusion.fusion import Fusion
@@ -19,6 +20,7 @@ from plait.fusion.merged_attention import MergedAttentionFusion
 from plait.fusion.modality_experts import ModalityExpertsFusion
 from plait.fusion.product_of_experts import ProductOfExpertsFusion
 from plait.fusion.prompt import PromptFusion
+from plait.fusion.shared_private import SharedPrivateFusion
 from plait.fusion.tensor import TensorFusion
 
 FUSIONS: dict[str, type[Fusion]] = {
@@ -27,6 +29,7 @@ FUSIONS: dict[str, type[Fusion]] = {
     "concat_levels": ConcatLevelsFusion,
     "cross_attention": CrossAttentionFusion,
     "decoder": DecoderFusion,
+    "directional_attention": DirectionalAttentionFusion,
     "early": EarlyFusion,
     "film": FilmFusion,
     "gated": GatedFusion,
@@ -39,6 +42,7 @@ FUSIONS: dict[str, type[Fusion]] = {
     "modality_experts": ModalityExpertsFusion,
     "product_of_experts": ProductOfExpertsFusion,
     "prompt": PromptFusion,
+    "shared_private": SharedPrivateFusion,
     "tensor": TensorFusion,
 }
 """What a recipe may name as the fusion's ``kind``; ``none`` is no fusion at all."""

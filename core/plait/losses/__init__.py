@@ -2,6 +2,7 @@
 
 from plait.losses.autoregressive import next_token
 from plait.losses.bags import mil_nce
+from plait.losses.class_information import class_barber_agakov
 from plait.losses.clustering import (
     cluster_contrast,
     deep_multimodal_clustering,
@@ -24,7 +25,9 @@ from plait.losses.negatives import cross_clr, decoupled, hard_negative, nt_xent
 from plait.losses.noise_contrastive import nce, sampled_softmax
 from plait.losses.redundancy import barlow_twins, decur, vicreg
 from plait.losses.semantic import semantic_targets
+from plait.losses.shared_private import central_moment_discrepancy, soft_orthogonality
 from plait.losses.transport import gromov_wasserstein, ipot, sinkhorn, transport_alignment, wasserstein_alignment
+from plait.losses.unimodal_labels import class_labels, literal_labels, moving_labels, stable_labels
 
 __all__ = [
     "attention_alignment",
@@ -32,6 +35,9 @@ __all__ = [
     "barlow_twins",
     "batch_triplet",
     "cca",
+    "central_moment_discrepancy",
+    "class_barber_agakov",
+    "class_labels",
     "club",
     "cluster_contrast",
     "cpc",
@@ -52,12 +58,14 @@ __all__ = [
     "ipot",
     "jsd",
     "late_interaction",
+    "literal_labels",
     "masked_cross_entropy",
     "masked_margin_softmax",
     "masked_nce",
     "masked_regression",
     "matching_loss",
     "mil_nce",
+    "moving_labels",
     "multi_positive",
     "nce",
     "negative_cosine",
@@ -75,7 +83,9 @@ __all__ = [
     "smile",
     "smooth_l1_latent",
     "soft_cycle",
+    "soft_orthogonality",
     "soft_targets",
+    "stable_labels",
     "swapped_prediction",
     "transport_alignment",
     "vicreg",

@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plait.losses.contrastive import info_nce
+from plait.losses.gaussians import gaussian_entropy, gaussian_log_likelihood
 from plait.losses.precision import full_precision, upcast
-
-LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
 def cpc(predicted: Tensor, target: Tensor, scale: Tensor | float) -> Tensor:
@@ -195,26 +194,6 @@ def smile(scores: Tensor, clip: float = 5.0) -> Tensor:
         return guide + (estimate - guide).detach()
 
 
-def gaussian_log_likelihood(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
-    """The log-likelihood of a Gaussian with independent dimensions, one a row: what fits the q of `club`.
-
-    ::
-
-        -1/2 sum_d [ log 2 pi + log v_d + (y_d - m_d)^2 / v_d ]
-
-    Args:
-        mean: (N, D) m.
-        log_variance: (N, D) log v.
-        target: (N, D) y.
-
-    Returns:
-        (N,).
-    """
-    with full_precision(mean):
-        mean, log_variance, target = upcast(mean), upcast(log_variance), upcast(target)
-        return -0.5 * (LOG_TWO_PI + log_variance + (target - mean).square() * (-log_variance).exp()).sum(dim=-1)
-
-
 def barber_agakov(mean: Tensor, log_variance: Tensor, target: Tensor, noise: float = 1e-2) -> Tensor:
     """E log q(y | x) + H(y): a lower bound up to the entropy of y (Barber and Agakov, 2003).
 
@@ -246,15 +225,8 @@ def barber_agakov(mean: Tensor, log_variance: Tensor, target: Tensor, noise: flo
             f"be (N, D) tensors of one shape, and noise = {noise} positive."
         )
     with full_precision(target):
-        likelihood = gaussian_log_likelihood(mean, log_variance, target)
-        likelihood = likelihood - 0.5 * noise * (-upcast(log_variance)).exp().sum(dim=-1)
-        if not len(target):
-            return likelihood.sum()
-        # Determinants are taken in float64: noise is small beside the variance of features that are not normalised.
-        rows = target.double() - target.double().mean(dim=0)
-        covariance = rows.T @ rows / len(rows) + noise * torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
-        entropy = 0.5 * (rows.shape[1] * (LOG_TWO_PI + 1.0) + torch.linalg.slogdet(covariance).logabsdet)
-        return likelihood.mean() + entropy.to(likelihood.dtype)
+        likelihood = gaussian_log_likelihood(mean, log_variance, target, noise)
+        return likelihood.mean() + gaussian_entropy(target, noise) if len(target) else likelihood.sum()
 
 
 def club(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from plait.objectives.deep_clustering import DeepClustering
 from plait.objectives.dense import DenseInfoNCE, RegionInfoNCE
 from plait.objectives.discrete_tokens import DiscreteTokens
 from plait.objectives.distillation import AttentionAlignment, SoftInfoNCE
-from plait.objectives.information import CLUB, CPC, SMILE, BarberAgakov
+from plait.objectives.information import CLUB, CPC, SMILE, BarberAgakov, ClassBarberAgakov
 from plait.objectives.instance_discrimination import InfoNCE, SigLIP
 from plait.objectives.latent import BYOL, LatentRegression
 from plait.objectives.latent_dynamics import ContrastiveDynamics, LatentDynamics
@@ -33,9 +33,11 @@ from plait.objectives.objective import Objective
 from plait.objectives.redundancy import CCA, BarlowTwins, DeCUR, VICReg
 from plait.objectives.self_labelling import SelfLabelling
 from plait.objectives.semantic import SemanticMatching, TagAnchored
+from plait.objectives.shared_private import SharedPrivate
 from plait.objectives.step import Step
 from plait.objectives.supervised import Supervised
 from plait.objectives.swapped_prediction import SwappedPrediction
+from plait.objectives.unimodal_labels import ULG, LiteralULG
 from plait.objectives.unpaired import RetrievedPairs, TransportAlignment
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -75,6 +77,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "barlow_twins": BarlowTwins,
     "cca": CCA,
     "decur": DeCUR,
+    "shared_private": SharedPrivate,
     "byol": BYOL,
     "latent_regression": LatentRegression,
     # Clustering.
@@ -109,10 +112,13 @@ OBJECTIVES: dict[str, type[Objective]] = {
     # Mutual information.
     "cpc": CPC,
     "barber_agakov": BarberAgakov,
+    "class_barber_agakov": ClassBarberAgakov,
     "smile": SMILE,
     "club": CLUB,
     # With labels.
     "supervised": Supervised,
+    "ulg": ULG,
+    "ulg_literal": LiteralULG,
 }
 """By the branches of the survey."""
 
@@ -124,6 +130,7 @@ __all__ = [
     "MILNCE",
     "OBJECTIVES",
     "SMILE",
+    "ULG",
     "VSE",
     "AgreementMining",
     "AttentionAlignment",
@@ -132,6 +139,7 @@ __all__ = [
     "BarlowTwins",
     "BatchTriplet",
     "Captioning",
+    "ClassBarberAgakov",
     "ClusterContrast",
     "ClusterPrediction",
     "ContrastiveDynamics",
@@ -151,6 +159,7 @@ __all__ = [
     "LateInteraction",
     "LatentDynamics",
     "LatentRegression",
+    "LiteralULG",
     "MaskedAutoencoding",
     "MaskedClusters",
     "MaskedFeature",
@@ -171,6 +180,7 @@ __all__ = [
     "RetrievedPairs",
     "SelfLabelling",
     "SemanticMatching",
+    "SharedPrivate",
     "SiameseMargin",
     "SigLIP",
     "SoftCycle",

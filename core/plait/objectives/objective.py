@@ -14,7 +14,7 @@ from plait.pairs.batch import Value
 
 
 class Objective(nn.Module):
-    """A way to learn without labels.
+    """A way to learn.
 
     It knows no file format, no domain word and no trainer. Where nothing in the batch is paired its losses
     are zero with a finite gradient.
@@ -46,3 +46,18 @@ class Objective(nn.Module):
 
     def after_step(self) -> None:
         """Called after each optimiser step: clamp a temperature, move a queue."""
+
+    def figures(self) -> dict[str, float]:
+        """What the log is to say of this objective beside its losses, under names that no loss has.
+
+        Asked for at the steps that are logged, after `after_step`, on one process alone: it gathers nothing.
+        """
+        return {}
+
+    def keep(self) -> dict[str, Tensor]:
+        """What is written beside the weights when training is done, by name: labels that were made, say.
+
+        Asked for on one process alone. A tensor with one row for each training row has them in the order of
+        ``step.rows``, and is that of the last step, also where an earlier one's weights are kept.
+        """
+        return {}

@@ -16,7 +16,7 @@ from plait.pairs.batch import stack
 
 
 class Supervised(Objective):
-    """Heads tell a label: that of the fusion, or those of single modalities (late fusion, multi-task learning).
+    """Heads tell a label: the fusion's, or modalities' own (multi-task learning; Caruana, 1997).
 
     Args:
         target: the label column, one of the recipe's ``model.targets``.

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plait.errors import InputError
+from plait.pairs.table import PairTable
+
+VALIDATION = 0.15
+"""Of the rows that a fold does not hold out, about the share that is kept for validation."""
 
 
 def group_split(
@@ -63,3 +68,53 @@ def _spread_groups(
         chosen[group], empty[split] = split, False
         lacking[split] -= counts[group]
     return chosen
+
+
+def fold_tables(table: PairTable) -> list[PairTable]:
+    """One table a fold of the integer column ``fold``, in their order; the table itself where there is no such column.
+
+    A fold's own rows are its ``test``. Of the other groups about 15 % of the rows are its ``val``, drawn by nothing
+    but the groups and the fold's number, and the rest its ``train``. A row of no fold, or in the gap between splits,
+    is in the gap of all.
+
+    Raises:
+        InputError: where ``fold`` holds no whole numbers, names fewer than two folds, or parts a group; or where a
+            fold leaves fewer than two groups to learn from.
+    """
+    if "fold" not in table.columns:
+        return [table]
+    if not pa.types.is_integer(table.data["fold"].type):
+        raise InputError(f"{table.where}, column 'fold': folds are whole numbers, or empty: number them from 0.")
+    fold_of = [
+        None if split == "gap" else fold
+        for fold, split in zip(table.column("fold"), table.splits.tolist(), strict=True)
+    ]
+    _require_whole_groups(table, fold_of)
+    folds = sorted({fold for fold in fold_of if fold is not None})
+    if len(folds) < 2:
+        raise InputError(
+            f"{table.where}, column 'fold': {len(folds)} folds cannot be held out in turn: give 2 or more."
+        )
+    return [_held_out(table, fold_of, fold) for fold in folds]
+
+
+def _held_out(table: PairTable, fold_of: Sequence[int | None], fold: int) -> PairTable:
+    others = [row for row, other in enumerate(fold_of) if other not in (None, fold)]
+    shares = {"train": 1 - VALIDATION, "val": VALIDATION}
+    learnt = group_split(table.groups[others].tolist(), shares, abs(fold))
+    splits = ["test" if other == fold else "gap" for other in fold_of]
+    for row, split in zip(others, learnt, strict=True):
+        splits[row] = split
+    data = table.data.set_column(table.columns.index("split"), "split", pa.array(splits, pa.string()))
+    return PairTable(data, table.info, table.where)
+
+
+def _require_whole_groups(table: PairTable, fold_of: Sequence[int | None]) -> None:
+    seen: dict[str, int] = {}
+    for row, group, fold in zip(table.ids, table.groups.tolist(), fold_of, strict=True):
+        if fold is not None and seen.setdefault(group, fold) != fold:
+            # By one of its rows: a group's own name may say who somebody is.
+            raise InputError(
+                f"{table.where}, column 'fold': the group of row '{row}' is in folds {seen[group]} and {fold}: keep "
+                "each group in one fold."
+            )

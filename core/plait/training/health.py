@@ -51,14 +51,14 @@ def health_notes(lines: Iterable[str], shared: bool) -> list[str]:
 
     Args:
         lines: of its log.
-        shared: whether an objective embedded anything in the shared space.
+        shared: whether an objective embedded anything in the shared space; the log of what was resumed may say so, too.
     """
     log, notes = [json.loads(line) for line in lines], list[str]()
     if log and all(line["loss"] == 0 for line in log):
         notes.append(
             "the loss was zero at every logged step: nothing was learnt (first labels may come later than that)"
         )
-    if not shared:
+    if not shared and not any(key.startswith("effective_rank/") for line in log for key in line):
         notes.append(
             "no objective uses the shared space: retrieval and zero-shot figures come from untrained projections"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from plait.model import Model
 from plait.objectives.objective import Objective
 from plait.objectives.step import Step
 from plait.pairs.batch import Batch, Value
+from plait.pairs.dataset import Item
 from plait.recipes import TeacherSection
 from plait.training.teacher import Teacher
 
@@ -62,22 +63,41 @@ class Learner(nn.Module):
     def forward(self, sealed: Sealed, seed: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor]]:
         teacher = None if self.teacher is None else self.teacher.model
         step = Step(self.model, sealed.batch, teacher, seed, self.encode_chunk)
-        total, named = 0.0, dict[str, Tensor]()
+        total, parts = 0.0, list[dict[str, Tensor]]()
         for objective, weight in zip(self.objectives, self.weights, strict=True):
             losses: dict[str, Tensor] = objective(step)
             total = total + weight * sum(losses.values())
-            for name, loss in losses.items():
-                # Two objectives of one kind may share a name: masked words with and without the image.
-                same = sum(known.partition("#")[0] == name for known in named)
-                named[f"{name}#{same + 1}" if same else name] = loss.detach()
+            parts.append({name: loss.detach() for name, loss in losses.items()})
         self.embedded = step.embedded
-        return cast(Tensor, total), named
+        return cast(Tensor, total), numbered(parts)
 
     def after_step(self) -> None:
-        for objective in self.objectives:
-            cast(Objective, objective).after_step()
+        for objective in self._objectives:
+            objective.after_step()
         if self.teacher is not None:
             self.teacher.follow(self.model)
+
+    def figures(self) -> dict[str, float]:
+        """What the objectives say of themselves; see `Objective.figures`."""
+        return numbered(objective.figures() for objective in self._objectives)
+
+    def keep(self) -> dict[str, Tensor]:
+        """What the objectives leave behind; see `Objective.keep`."""
+        return numbered(objective.keep() for objective in self._objectives)
+
+    @property
+    def _objectives(self) -> list[Objective]:
+        return [cast(Objective, objective) for objective in self.objectives]
+
+
+def numbered[T](parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """Join what objectives name: two of one kind may share a name (masked words with and without the image)."""
+    joined: dict[str, T] = {}
+    for part in parts:
+        for name, value in part.items():
+            same = sum(known.partition("#")[0] == name for known in joined)
+            joined[f"{name}#{same + 1}" if same else name] = value
+    return joined
 
 
 def collators(model: Model, objectives: Sequence[Objective]) -> dict[str, Callable[[list[Any]], Value]]:
@@ -85,3 +105,11 @@ def collators(model: Model, objectives: Sequence[Objective]) -> dict[str, Callab
     views = [name for objective in objectives for name in objective.modalities if ":" in name]
     joins = {name: cast(Callable[[list[Any]], Value], model.encoder(name).collate) for name in views}
     return joins | {name: join for objective in objectives for name, join in objective.collators.items()}
+
+
+def join(items: Sequence[Item], model: Model, extra: Mapping[str, Callable[[list[Any]], Value]]) -> Batch:
+    """Collate loaded rows into a batch, with what is asked for beside the encoded modalities."""
+    refused = {item.id: item.refused for item in items if item.refused is not None}
+    samples, rows = [item.sample for item in items], [item.row for item in items]
+    ids, groups = [item.id for item in items], [item.group for item in items]
+    return model.collate(samples, ids, groups, refused, extra, rows)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,20 +16,18 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
-from torch import nn
 from torch.utils.data import DataLoader
 
 from plait.encoders.features import Encoder
 from plait.errors import InputError
 from plait.model import Model
-from plait.pairs.batch import Batch, Value
-from plait.pairs.dataset import Item, Loader, PairDataset
+from plait.pairs.batch import Batch
+from plait.pairs.dataset import Loader, PairDataset
 from plait.pairs.samplers import Draw
 from plait.pairs.table import PairTable
 from plait.progress import progress, warn
 from plait.recipes import (
     Domain,
-    Optimisation,
     Recipe,
     build_batches,
     build_loader,
@@ -39,12 +35,14 @@ from plait.recipes import (
     build_objectives,
     build_pairing,
 )
-from plait.training.checkpoint import FILE as CHECKPOINT
-from plait.training.checkpoint import load_checkpoint, save_checkpoint
+from plait.training.checkpoint import save_checkpoint
 from plait.training.health import collapsed, health, health_notes
-from plait.training.learner import Learner, Sealed, collators
-from plait.training.run_folder import INFO, METRICS, RECIPE, write_run
-from plait.training.schedule import learning_rate
+from plait.training.learner import Learner, Sealed, collators, join
+from plait.training.resume import check_folder, prepare_folder
+from plait.training.run_folder import METRICS, write_kept, write_run
+from plait.training.schedule import learning_rate, parameter_groups
+from plait.training.selection import Selection
+from plait.training.validation import Validation
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SILENT = 5
@@ -93,6 +91,8 @@ def pretrain(
 ) -> Path:
     """Train a recipe on the ``train`` rows of a pair table and write a run folder.
 
+    No other row is read, but for the ``val`` rows where the recipe has the best step's weights chosen by them.
+
     Args:
         recipe: what to train.
         domain: the app.
@@ -125,15 +125,20 @@ def pretrain(
     model, objectives = build_model(recipe, domain), build_objectives(recipe, domain)
     fit_encoders(model, rows, loader, quiet=rank != 0)
     learner = Learner(model, objectives, len(rows), recipe.teacher, recipe.optimisation.encode_chunk)
-    optimizer = torch.optim.AdamW(parameter_groups(learner, recipe.optimisation), lr=recipe.optimisation.learning_rate)
-    wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, optimizer))
+    looks = recipe.optimisation.validate_every is not None
+    validation = Validation(model, table, loader, batch_size // world) if looks else None
+    selection = Selection(recipe.optimisation, steps, validation)
+    groups = parameter_groups(learner, recipe.optimisation)
+    peaks = [group["lr"] for group in groups]
+    wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, torch.optim.AdamW(groups)))
 
-    _check_folder(run, recipe, resume)
-    start = _prepare_folder(fabric, run, recipe, wrapped, optimizer, steps)
+    check_folder(run, recipe, resume)
+    done = start = prepare_folder(fabric, run, recipe, wrapped, optimizer, selection)
+    last = start if selection.ended else steps
     extra = collators(model, [objective for objective, _ in objectives])
     names = tuple(dict.fromkeys([*model.encoders, *extra]))
     dataset = PairDataset(rows, loader, names, domain.augment(**recipe.augment), seed)
-    draw = Draw(batch_size=batch_size, seed=seed, steps=steps, start=start, rank=rank, world=world)
+    draw = Draw(batch_size=batch_size, seed=seed, steps=last, start=start, rank=rank, world=world)
     sampler = build_batches(recipe, rows, draw)
     batches = DataLoader(
         dataset,
@@ -146,19 +151,19 @@ def pretrain(
     learnt = False
     clock = time.perf_counter()
     learner.train()
-    with progress(f"pretrain {recipe.name} (seed {seed})", steps - start, quiet=rank != 0) as advance:
+    with progress(f"pretrain {recipe.name} (seed {seed})", last - start, quiet=rank != 0) as advance:
         for step, batch in enumerate(batches, start):
+            done = step + 1
             refused |= batch.refused
             # All that is random in a step is a function of (seed, step, process): see checkpoint.py.
             torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0]))
-            rate = learning_rate(step, recipe.optimisation, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = learning_rate(step, peak, recipe.optimisation.warmup_steps, steps)
             total, named = wrapped(Sealed(batch.to(fabric.device)), (seed, step))
             if not bool(torch.isfinite(total)):
                 raise InputError(_not_finite(step, named, batch))
             learnt = learnt or bool(total)
-            if not learnt and step + 1 == start + SILENT:
+            if not learnt and done == start + SILENT:
                 warn(
                     f"{SILENT} steps, and every loss has been 0: no row so far has what the objectives pair. See which "
                     "modalities and columns the rows lack."
@@ -169,34 +174,32 @@ def pretrain(
             optimizer.zero_grad()
             learner.after_step()
             advance(f"loss {total.item():.3f}")
-            if (step % log_every == 0 or step + 1 == steps) and rank == 0:
-                figures = {"loss": total.item(), **{name: float(loss) for name, loss in named.items()}}
+            looked = selection.look(done, fabric)
+            if (step % log_every == 0 or done == steps or looked) and rank == 0:
+                epoch, rate = step // sampler.steps_per_epoch, optimizer.param_groups[0]["lr"]
+                figures = {"loss": total.item(), **{name: float(loss) for name, loss in named.items()}, **looked}
                 more = {"learning_rate": rate, "gradient_norm": float(cast(torch.Tensor, norm))}
-                epoch = step // sampler.steps_per_epoch
-                more |= health(learner.embedded) | {"refused": len(refused)}
+                more |= health(learner.embedded) | learner.figures() | {"refused": len(refused)}
                 seconds = round(time.perf_counter() - clock, 3)
                 _log(run, {"step": step, "epoch": epoch, **figures, **more, "seconds": seconds})
                 for name in collapsed(learner.embedded):
                     warn(f"step {step}: the embeddings of {name} are, all but, one point (collapse).")
-            if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
-                save_checkpoint(fabric, run, step + 1, wrapped, optimizer)
+            if done % checkpoint_every == 0 or done == steps or selection.ended:
+                save_checkpoint(fabric, run, done, wrapped, optimizer, selection)
+            if selection.ended:
+                break
     if rank == 0:
+        refused |= selection.refused
         notes = [f"row {name} could not be read: {cause}" for name, cause in sorted(refused.items())]
         seen = health_notes((run / METRICS).read_text(encoding="utf-8").splitlines(), shared=bool(learner.embedded))
+        seen += selection.notes(done)
         for note in seen:
             warn(f"{run.name}: {note}.")
-        notes += seen
-        write_run(run, model, recipe, domain.name, table, seed, steps, notes)
+        write_kept(run, learner.keep())
+        selection.restore()
+        write_run(run, model, recipe, domain.name, table, seed, done, notes + seen)
     fabric.barrier()
     return run
-
-
-def join(items: Sequence[Item], model: Model, extra: Mapping[str, Callable[[list[Any]], Value]]) -> Batch:
-    """Collate loaded rows into a batch, with what the objectives ask for beside the encoded modalities."""
-    refused = {item.id: item.refused for item in items if item.refused is not None}
-    samples, rows = [item.sample for item in items], [item.row for item in items]
-    ids, groups = [item.id for item in items], [item.group for item in items]
-    return model.collate(samples, ids, groups, refused, extra, rows)
 
 
 def fit_encoders(model: Model, rows: PairTable, loader: Loader, quiet: bool = False) -> None:
@@ -212,15 +215,6 @@ def fit_encoders(model: Model, rows: PairTable, loader: Loader, quiet: bool = Fa
                 samples.append(dataset[index].sample.get(name))
                 advance()
         encoder.fit([sample for sample in samples if sample is not None])
-
-
-def parameter_groups(module: nn.Module, optimisation: Optimisation) -> list[dict[str, Any]]:
-    """Weight decay on matrices, none on biases, norms and temperatures."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": optimisation.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def _launch(hardware: Hardware) -> Fabric:
@@ -239,37 +233,6 @@ def _launch(hardware: Hardware) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def _check_folder(run: Path, recipe: Recipe, resume: bool) -> None:
-    """Refuse a folder that is in use, or that was begun with another recipe."""
-    if (run / METRICS).exists() and not resume:
-        raise InputError(f"{run} already holds a run: name another --out, or add --resume.")
-    if not (run / RECIPE).exists() or (run / INFO).exists():
-        return  # nothing was begun, or a finished run is trained on, whose recipe names no file of this machine
-    begun, asked = ((run / RECIPE).read_text(encoding="utf-8").splitlines(), recipe.to_yaml().splitlines())
-    for old, new in zip_longest(begun, asked, fillvalue="nothing"):
-        if old != new:
-            raise InputError(
-                f"{run} was begun with another recipe ('{old.strip()}' there, '{new.strip()}' now): resume with the "
-                "same recipe and --set, or name another --out."
-            )
-
-
-def _prepare_folder(fabric: Fabric, run: Path, recipe: Recipe, learner: nn.Module, optimizer: Any, steps: int) -> int:
-    """Make the folder or go on from its checkpoint; gives back the first step, with the log cut to match."""
-    start = load_checkpoint(fabric, run, learner, optimizer) if (run / CHECKPOINT).exists() else 0
-    if start > steps:
-        raise InputError(f"{run} already has {start} steps, more than the {steps} asked for: raise --max-steps.")
-    fabric.barrier()
-    if fabric.is_global_zero:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-        (run / METRICS).touch()
-        lines = [line for line in (run / METRICS).read_text().splitlines() if json.loads(line)["step"] < start]
-        (run / METRICS).write_text("".join(line + "\n" for line in lines))
-    fabric.barrier()
-    return start
 
 
 def _log(run: Path, line: dict[str, Any]) -> None:

@@ -6,16 +6,16 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from plait.errors import InputError
 from plait.model import Model
@@ -23,6 +23,8 @@ from plait.pairs.table import PairTable
 from plait.recipes import Domain, Recipe, Spec, build_model, complete_recipe
 
 WEIGHTS, RECIPE, INFO, METRICS, CARD = "model.safetensors", "recipe.yaml", "run.json", "metrics.jsonl", "card.md"
+KEPT = "objectives.safetensors"
+"""What objectives leave behind, such as the labels that they made; only where one does."""
 _PACKAGES = ("plait", "torch", "lightning", "timm", "transformers", "numpy")
 
 
@@ -73,6 +75,27 @@ def write_run(
     return info
 
 
+def write_kept(run: Path, kept: Mapping[str, Tensor]) -> None:
+    """Write what the objectives of a run keep, where they keep anything; before `write_run`, which ends a run."""
+    (run / KEPT).unlink(missing_ok=True)
+    if kept:
+        # Copied: safetensors writes no two tensors that share their memory.
+        save_file({name: t.detach().to("cpu", copy=True).contiguous() for name, t in kept.items()}, run / KEPT)
+
+
+def read_kept(run: Path) -> dict[str, Tensor]:
+    """Read what the objectives of a finished run kept, by name; empty where they kept nothing.
+
+    A tensor with one row for each training row is in the order of ``read_info(run).splits["train"]``, unless the
+    recipe's pairing made other rows of them.
+
+    Raises:
+        InputError: where the folder is not a finished run, or the file is damaged.
+    """
+    read_info(run)
+    return _read_tensors(run / KEPT) if (run / KEPT).exists() else {}
+
+
 def read_info(run: Path) -> RunInfo:
     """Read what a run says of itself; raises `InputError` where the folder is not a finished run."""
     if not (run / INFO).is_file():
@@ -94,25 +117,30 @@ def read_run(run: Path, domain: Domain) -> tuple[Model, Recipe, RunInfo]:
     if not (run / RECIPE).is_file():
         raise InputError(f"{run} lacks {RECIPE}: copy the run folder again.")
     recipe = complete_recipe(yaml.safe_load((run / RECIPE).read_text(encoding="utf-8")), domain, str(run / RECIPE))
-    model = build_model(_with_encoders(recipe, lambda name, spec: _found_in(run, name, spec)), domain)
+    recipe = _with_encoders(recipe, lambda name, spec: _found_in(run, name, spec))
+    model = build_model(recipe, domain)
     model.load_state_dict(read_weights(run / WEIGHTS, info.sha256))
     return model.eval(), recipe, info
 
 
-def read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """Read safetensors whose hash is known; raises `InputError` for any other file."""
     if not path.is_file():
         raise InputError(f"{path} is missing: copy the run folder again, or pretrain anew.")
+    weights = _read_tensors(path)
+    if _sha256(path) != sha256:
+        raise InputError(f"{path} is not the file that the run wrote (its SHA-256 differs): copy the run folder again.")
+    return weights
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        weights = load_file(path)
+        return load_file(path)
     except SafetensorError as error:
         raise InputError(
             f"{path} is not a safetensors file or is damaged ({error}); pickled weights are never loaded: "
             "copy the run folder again."
         ) from error
-    if _sha256(path) != sha256:
-        raise InputError(f"{path} is not the file that the run wrote (its SHA-256 differs): copy the run folder again.")
-    return weights
 
 
 def _self_contained(recipe: Recipe, run: Path) -> tuple[Recipe, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from plait.evaluation.diagnostics import is_collapsed
 from plait.objectives import OBJECTIVES, Step
@@ -58,7 +58,7 @@ def work(rank: int, world: int, folder: str) -> None:
 def test_the_gradient_on_several_processes_is_that_on_one(world: int, tmp_path: Path) -> None:
     """Every case in one go, for it is the start of the processes that takes the time."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    spawn(work, args=(world, str(tmp_path)), nprocs=world)
+    start_processes(work, args=(world, str(tmp_path)), nprocs=world, start_method="forkserver")
     for index, (name, case) in enumerate(cases().items()):
         alone, together = gradients(case), torch.load(tmp_path / f"{index}.pt", weights_only=True)
         wrong = [part for part, value in alone.items() if not torch.allclose(together[part], value, 1e-8, 1e-10)]

@@ -6,17 +6,16 @@ forms: as a state with the key ``0.14.1`` (until version 1.2), and as arguments 
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable
 from gzip import GzipFile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from plait_driving.sensors.formats.inert_pickle import Global, Made, read_inert
+from plait.pairs.inert_arrays import NUMPY, inert_array
+from plait.pairs.inert_pickle import Made, made, read_inert
 
 LIMIT = 2**28
 """Bytes that a table may have unpacked; PandaSet's largest have 9 million."""
@@ -31,14 +30,8 @@ _INDEX = {
     "pandas.core.indexes.range.RangeIndex",
     "pandas.core.indexes.numeric.Int64Index",
 }
-_RECONSTRUCT = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
-_FROM_BUFFER = {"numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"}
-_SLICE, _ENCODE = {"builtins.slice", "__builtin__.slice"}, {"_codecs.encode"}
-_NUMPY = {"numpy.ndarray", "numpy.dtype"}
-ALLOWED = frozenset().union(
-    _TABLE, _MANAGER, _BLOCK, _NEW_INDEX, _INDEX, _RECONSTRUCT, _FROM_BUFFER, _SLICE, _ENCODE, _NUMPY
-)
-_NUMBER = re.compile(r"[fiu][1248]|b1")
+_SLICE = {"builtins.slice", "__builtin__.slice"}
+ALLOWED = NUMPY.union(_TABLE, _MANAGER, _BLOCK, _NEW_INDEX, _INDEX, _SLICE)
 
 
 def read_columns(path: Path) -> dict[str, NDArray[Any]]:
@@ -62,20 +55,20 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _columns(table: Any) -> dict[str, NDArray[Any]]:
-    state = _made(table, _TABLE).state
-    manager = _made(state["_mgr"] if "_mgr" in state else state["_data"], _MANAGER)
+    state = made(table, _TABLE).state
+    manager = made(state["_mgr"] if "_mgr" in state else state["_data"], _MANAGER)
     if manager.arguments:
         blocks, (names, _) = manager.arguments
-        parts = [_made(block, _BLOCK).arguments[:2] for block in blocks]
+        parts = [made(block, _BLOCK).arguments[:2] for block in blocks]
     else:
         kept = manager.state[3]["0.14.1"]
         names, _ = kept["axes"]
         parts = [(block["values"], block["mgr_locs"]) for block in kept["blocks"]]
-    labels = _array(_made(names, _NEW_INDEX).arguments[1]["data"]).tolist()
+    labels = inert_array(made(names, _NEW_INDEX).arguments[1]["data"]).tolist()
     columns: dict[str, NDArray[Any]] = {}
     for values, places in parts:
-        block = _array(values)
-        if block.dtype.kind != "O":
+        block = inert_array(values)
+        if block.dtype.kind in "fiub":
             columns |= {str(labels[place]): row for place, row in zip(_places(places), block, strict=True)}
     return columns
 
@@ -85,42 +78,4 @@ def _places(given: Any) -> Iterable[int]:
     if isinstance(given, Made) and given.name in _SLICE:
         start, stop, step = given.arguments
         return range(start, stop, step or 1)
-    return _array(given).tolist()
-
-
-def _array(given: Any) -> NDArray[Any]:
-    made = _made(given, _RECONSTRUCT | _FROM_BUFFER)
-    if made.name in _FROM_BUFFER:
-        raw, kind, shape, order = made.arguments
-    else:
-        _, shape, kind, fortran, raw = made.state
-        order = "F" if fortran else "C"
-    dtype = _dtype(kind)
-    if dtype.kind == "O":
-        flat = np.empty(len(raw), dtype=object)
-        flat[:] = raw
-    else:
-        flat = np.frombuffer(_bytes(raw), dtype)
-    return flat.reshape(tuple(shape), order="F" if order == "F" else "C")
-
-
-def _dtype(given: Any) -> np.dtype[Any]:
-    made = _made(given, {"numpy.dtype"})
-    code, order = str(made.arguments[0]), made.state[1]
-    if code in ("O", "O8"):
-        return np.dtype(object)
-    if not _NUMBER.fullmatch(code):
-        raise ValueError(f"it has numbers of the type '{code}', which is not read")
-    return np.dtype(f">{code}" if order == ">" else f"<{code}")
-
-
-def _bytes(raw: Any) -> bytes:
-    """Bytes as they are, or as protocol 2 writes them: a text whose characters stand for them."""
-    return str(_made(raw, _ENCODE).arguments[0]).encode("latin1") if isinstance(raw, Made) else raw
-
-
-def _made(value: Any, names: set[str]) -> Made:
-    if isinstance(value, Made) and value.name in names:
-        return value
-    found = value.name if isinstance(value, Made | Global) else type(value).__name__
-    raise ValueError(f"it holds {found} where {min(names)} belongs")
+    return inert_array(given).tolist()

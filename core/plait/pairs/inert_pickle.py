@@ -8,9 +8,11 @@ imported and nothing is called, so a hostile file can at worst be refused.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
+from mmap import mmap
 from typing import Any
 
 STEPS = 2_000_000
@@ -33,8 +35,10 @@ class Made:
     state: Any = None
 
 
-def read_inert(data: bytes, allowed: Collection[str]) -> Any:
+def read_inert(data: bytes | mmap, allowed: Collection[str]) -> Any:
     """The object of a pickle: plain values, containers of them, and `Made` in the place of all others.
+
+    Bytes in it come as views of ``data``: of a file that is mapped, nothing is read before it is used.
 
     Args:
         data: the pickle, of any protocol.
@@ -45,13 +49,42 @@ def read_inert(data: bytes, allowed: Collection[str]) -> Any:
     """
     machine = _Machine(allowed)
     try:
-        for opcode, argument, _ in islice(pickletools.genops(data), STEPS):
-            if opcode.name == "STOP":
+        for name, argument in islice(_steps(data), STEPS):
+            if name == "STOP":
                 return machine.stack.pop()
-            machine.do(opcode.name, argument)
+            machine.do(name, argument)
     except (IndexError, KeyError, TypeError) as error:
         raise ValueError(f"its pickle is damaged ({error!r})") from error
     raise ValueError(f"its pickle has more than {STEPS:,} steps")
+
+
+def made(value: Any, names: Collection[str]) -> Made:
+    """``value``, which is to be what one of ``names`` makes; raises `ValueError` where it is anything else."""
+    if isinstance(value, Made) and value.name in names:
+        return value
+    found = value.name if isinstance(value, Made | Global) else type(value).__name__
+    raise ValueError(f"it holds {found} where {min(names)} belongs")
+
+
+def _steps(data: bytes | mmap) -> Iterator[tuple[str, Any]]:
+    """The steps of a pickle by name, each with its argument."""
+    whole = memoryview(data)
+    tape: Any = BytesIO(data) if isinstance(data, bytes) else data
+    tape.seek(0)
+    while code := tape.read(1):
+        step = _CODES.get(code.decode("latin-1"))
+        if step is None:
+            raise ValueError(f"its pickle is damaged (no step is written {code!r})")
+        if step.name in _LENGTHS:
+            length = int.from_bytes(tape.read(_LENGTHS[step.name]), "little")
+            start = tape.tell()
+            if length > len(whole) - start:
+                raise ValueError(f"its pickle is cut short (expected {length:,} bytes)")
+            tape.seek(start + length)
+            yield step.name, whole[start : start + length]
+        else:
+            yield step.name, None if step.arg is None else step.arg.reader(tape)
+    raise ValueError("its pickle is exhausted before its end")
 
 
 class _Machine:
@@ -97,6 +130,8 @@ class _Machine:
         _a(list, self.stack[-1]).extend(items)
 
     def set(self, items: list[Any]) -> None:
+        if any(isinstance(key, tuple) for key in items[::2]):
+            raise TypeError("a tuple as a key")  # the hash of tuples in tuples, a million deep, ends the process
         _a(dict, self.stack[-1]).update(zip(items[::2], items[1::2], strict=True))
 
     def dict_(self, items: list[Any]) -> None:
@@ -105,11 +140,11 @@ class _Machine:
 
     def name(self, text: str) -> None:
         if text not in self.allowed:
-            raise ValueError(f"its pickle names {text}, which is not followed")
+            raise ValueError(f"its pickle names {text[:80]}, which is not followed")
         self.push(Global(text))
 
     def stack_name(self, _: Any) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
+        name, module = _a(str, self.stack.pop()), _a(str, self.stack.pop())
         self.name(f"{module}.{name}")
 
     def call(self, _: Any) -> None:
@@ -133,13 +168,16 @@ def _a[Kind](kind: type[Kind], value: Any) -> Kind:
     return value
 
 
+_CODES = {step.code: step for step in pickletools.opcodes}
+_LENGTHS = {"SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8}
+"""In how many bytes the length of a string of bytes is written."""
 _FRAMING = {"PROTO", "FRAME"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple}
 _LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    *_LENGTHS,
 }
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": _Machine.mark,

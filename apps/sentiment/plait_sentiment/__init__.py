@@ -1,0 +1,1 @@
+"""Plait for utterances: what is said, how it sounds and how it looks, and the sentiment in it."""

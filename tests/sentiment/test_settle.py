@@ -105,13 +105,18 @@ def test_a_whole_table_leaves_the_objectives_as_they_are(capsys):
     assert not capsys.readouterr().err
 
 
+def test_words_need_no_channels():
+    settled = settle(recipe_of([SUPERVISED]), table_of(HELD | {"holds_text": "words", "channels_text": None}))
+    assert settled.model.encoders["text"]["holds"] == "words"
+    assert settled.model.encoders["text"]["channels"] is None
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
         ([HELD, HELD | {"channels_audio": 8}], "channels_audio"),
         ([HELD, HELD | {"holds_text": "vector"}], "holds_text"),
         ([HELD, HELD | {"scale": 3.0}], "scale"),
-        ([HELD | {"holds_video": None}], "holds_video"),
         ([without(*NAMES)], "no row with any of text, audio, video"),
     ],
 )

@@ -38,7 +38,7 @@ class Utterance(Encoder):
         holds: str | None = None,
         channels: int | None = None,
         folder: str | None = None,
-        layers: int = 2,
+        layers: int = 1,
         vocabulary: int = 2000,
         max_tokens: int = 64,
     ) -> None:

@@ -14,7 +14,7 @@ from plait.recipes import ModelSection, Recipe, Spec
 
 
 def settle(recipe: Recipe, table: PairTable) -> Recipe:
-    """The recipe for one table.
+    """The recipe for the training rows of one table.
 
     * An `Utterance` encoder without ``holds`` or ``channels`` gets those of the columns ``holds_<modality>`` and
       ``channels_<modality>``; what a recipe says itself stays.
@@ -26,6 +26,7 @@ def settle(recipe: Recipe, table: PairTable) -> Recipe:
     Raises:
         InputError: where rows differ in what a modality holds or in their scale, or where there is no modality at all.
     """
+    table = table.where_split("train") if "train" in table.splits else table  # rows held out shape nothing
     there = [name for name in recipe.model.encoders if name in table.modalities and bool(table.present(name).any())]
     if not there:
         wanted = ", ".join(recipe.model.encoders)
@@ -54,8 +55,9 @@ def _encoder(spec: Spec, name: str, table: PairTable) -> Spec:
 
 def _target(spec: Spec, section: ModelSection, there: Sequence[str], table: PairTable) -> Spec:
     spec = spec | {"of": _left(spec["of"], section.encoders, there)}
-    if spec["kind"] == "regression" and "scale" in table.columns:
-        scale = float(_only(table, "scale"))
+    scale = _only(table, "scale") if "scale" in table.columns else None
+    if spec["kind"] == "regression" and scale is not None:
+        scale = float(scale)
         spec |= {"low": -scale, "high": scale}
     return spec
 
@@ -85,8 +87,12 @@ def _left(of: Sequence[str | list[str]], modalities: Mapping[str, Any], there: S
 
 
 def _only(table: PairTable, column: str) -> Any:
-    """The one value that all rows of a column share; raises `InputError` where they do not, or have none."""
+    """The one value that all rows of a column share, ``None`` where none has any (words have no channels).
+
+    Raises:
+        InputError: where they do not share one.
+    """
     values = cast(list[Any], table.data[column].drop_null().unique().to_pylist())
-    if len(values) != 1:
-        raise InputError(f"{table.where}, column '{column}': {values or 'nothing'} where all rows share one value.")
-    return values[0]
+    if len(values) > 1:
+        raise InputError(f"{table.where}, column '{column}': {values} where all rows share one value.")
+    return values[0] if values else None

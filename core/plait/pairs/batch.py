@@ -16,6 +16,9 @@ from torch import Tensor
 
 type Sample = dict[str, Any]
 
+KEPT_BYTES = 2**28
+"""What walks over the same rows again keeps so much of the collated batches, and reads anew what is beyond."""
+
 
 @dataclass(frozen=True)
 class Padded:
@@ -29,6 +32,10 @@ class Padded:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        return self.values.nbytes + self.mask.nbytes
 
     def __getitem__(self, rows: Tensor) -> Padded:
         return Padded(self.values[rows], self.mask[rows])
@@ -74,6 +81,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all values."""
+        return sum(value.nbytes for value in self.values.values())
 
     def to(self, device: torch.device | str) -> Batch:
         return Batch(

@@ -13,13 +13,10 @@ from plait.errors import InputError
 from plait.heads import FUSED
 from plait.model import Model
 from plait.objectives.step import Step
-from plait.pairs.batch import Batch, Padded, stack
+from plait.pairs.batch import KEPT_BYTES, Batch, stack
 from plait.pairs.dataset import Loader, PairDataset
 from plait.pairs.table import PairTable
 from plait.training.learner import join
-
-KEPT_BYTES = 2**28
-"""So much of the collated rows stays in memory from look to look; what is beyond is read anew each time."""
 
 
 class Validation:
@@ -81,19 +78,13 @@ class Validation:
     def _batches(self) -> Iterator[Batch]:
         yield from self._kept
         start = len(self._kept) * self.batch_size
-        room = KEPT_BYTES - sum(map(_size, self._kept))
+        room = KEPT_BYTES - sum(batch.nbytes for batch in self._kept)
         for first in range(start, len(self._dataset), self.batch_size):
             places = range(first, min(first + self.batch_size, len(self._dataset)))
             items = [self._dataset[place] for place in places]
             batch = join(items, self.model, dict.fromkeys(self.model.targets, stack))
             self.refused |= batch.refused
-            room -= _size(batch)
+            room -= batch.nbytes
             if room >= 0:
                 self._kept.append(batch)
             yield batch
-
-
-def _size(batch: Batch) -> int:
-    """Bytes of a batch's values."""
-    tensors = [part for v in batch.values.values() for part in ((v.values, v.mask) if isinstance(v, Padded) else (v,))]
-    return sum(tensor.nbytes for tensor in tensors)

@@ -26,8 +26,9 @@ def test_the_demo_runs_every_domain(plait: Command, tmp_path: Path, monkeypatch:
     assert code == 0
     assert "a demonstration, not a claim" in printed
     results = json.loads((tmp_path / "demo" / "results.json").read_text())
-    assert {result["task"].split("/")[0] for result in results} >= {"medical", "remote-sensing", "driving"}
-    for app in ("medical", "remote-sensing", "driving"):
+    apps = {"medical", "remote-sensing", "driving", "sentiment"}
+    assert {result["task"].split("/")[0] for result in results} >= apps
+    for app in apps:
         subjects = {result["subject"] for result in results if result["task"].startswith(app)}
         assert "raw features" in subjects
         assert any(subject.endswith("(random init)") for subject in subjects)

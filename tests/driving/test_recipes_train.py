@@ -10,7 +10,7 @@ import pytest
 from plait.pairs.table import PairTable
 from plait.recipes import read_recipe
 from plait_driving.cli import app
-from tests.recipe_trains import assert_two_steps_train
+from tests.recipe_trains import assert_steps_train
 
 ROWS = 4
 RECIPES = sorted(path.stem for path in app.recipes.glob("*.yaml"))
@@ -26,4 +26,4 @@ def few(table: PairTable) -> PairTable:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_and_every_loss_of_it_has_something_to_say(name: str, few: PairTable, tmp_path: Path) -> None:
     recipe = read_recipe(name, app, SMALL)
-    assert_two_steps_train(recipe, app, few, tmp_path / "run")
+    assert_steps_train(recipe, app, few, tmp_path / "run")

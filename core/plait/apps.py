@@ -109,6 +109,7 @@ class App:
         encoders, objectives: kinds that the app adds to the core's allow-lists.
         packages: import name to the command that installs it, for ``plait doctor``.
         examine: what ``ingest`` reads a row with, where there is more to find out than whether the loader reads it.
+        notes: what a reader of every comparison must know.
         settle: ``settle(recipe, table)`` settles by the table that is trained on what a recipe leaves open.
     """
 
@@ -134,6 +135,7 @@ class App:
         default_factory=dict[str, Mapping[str, Callable[[], Featurizer]]]
     )
     published: Sequence[Published] = ()
+    notes: Sequence[str] = ()
 
 
 def app_names() -> list[str]:

@@ -14,7 +14,7 @@ import torch
 
 from plait.apps import App
 from plait.errors import InputError
-from plait.evaluation.families import Paired, paired_family
+from plait.evaluation.families import Paired, paired_families, paired_family
 from plait.evaluation.folds import Key, pool_folds
 from plait.evaluation.measurement import Measurement, Result
 from plait.evaluation.statistics import summarise
@@ -37,7 +37,7 @@ class Comparison:
         recipes: the name of what was trained to that of its random twin.
         results: one row a (task, metric, subject), the mean over seeds.
         paired: each recipe against each baseline, one family of tests.
-        between: every two recipes against each other, another.
+        between: every two recipes against each other, for each figure a family.
         shown: one subject of each recipe, twin and the raw features, the last one's, for pictures.
         runs: the run folders.
         notes: what a reader must know.
@@ -149,12 +149,11 @@ def _require_same(run: Path, app: App, recipe: Recipe, table: PairTable, max_ste
     """Refuse a finished run of something else than what is asked for, which would pass for it."""
     _, there, info = read_run(run, app)
     asked, steps = app.settle(recipe, table), max_steps or recipe.optimisation.steps
-    ended_early = recipe.optimisation.patience is not None and info.steps < steps
     if info.table["sha256"] != table.sha256:
         what = "another table"
     elif _without_files(there) != _without_files(asked):
         what = "another recipe"
-    elif info.steps != steps and not ended_early:
+    elif info.steps != steps and not info.ended_early:
         what = f"{info.steps} steps, not {steps}"
     else:
         return
@@ -162,12 +161,12 @@ def _require_same(run: Path, app: App, recipe: Recipe, table: PairTable, max_ste
 
 
 def _without_files(recipe: Recipe) -> Recipe:
-    """A recipe less where its encoders started from, which a run folder keeps in its own way."""
+    """A recipe less what it says of itself, and less where its encoders started from, which a run keeps in its way."""
     encoders = {
         name: {key: value for key, value in spec.items() if key not in ("weights", "folder")}
         for name, spec in recipe.model.encoders.items()
     }
-    return replace(recipe, model=replace(recipe.model, encoders=encoders))
+    return replace(recipe, about="", model=replace(recipe.model, encoders=encoders))
 
 
 class _Pool:
@@ -221,11 +220,11 @@ class _Pool:
             measured,
             [(name, other) for name, twin in self.trained.items() for other in (twin, RAW, *self.app.baselines)],
         )
-        between = paired_family(measured, combinations(self.trained, 2))
+        between = paired_families(measured, list(combinations(self.trained, 2)))
         notes = [f"Row {name} could not be read: {cause}" for name, cause in sorted(self.refused.items())]
         if self.table.info.leakage_allowed:
             notes.append(f"LEAKAGE ALLOWED: {self.table.info.leakage_allowed}.")
-        notes += [*dict.fromkeys(self.notes), *left_out]
+        notes += [*dict.fromkeys(self.notes), *left_out, *self.app.notes]
         shown = [self.shown[name] for name in self.found if name not in self.app.baselines]
         return Comparison(
             self.app.name, self.table, self.trained, results, paired, between, shown, runs, notes

@@ -24,8 +24,8 @@ _ABOUT = (
     "A verdict is a tie where the 95 % interval of the paired difference holds zero. Research use only."
 )
 _STANDINGS = (
-    "Who differs from whom: a tie where the 95 % interval of the paired difference holds zero; "
-    "* where Holm's correction over every such pair and figure leaves p < 0.05."
+    "Who differs from whom: p < 0.05 after Holm's correction, over every two recipes for each figure, and over all "
+    "figures against baselines. All else is a tie."
 )
 
 
@@ -112,13 +112,14 @@ def _measured(app: App, comparison: Comparison) -> dict[str, list[str]]:
 
 
 def _standing(name: str, tests: Iterable[Paired]) -> str:
-    """One recipe on one metric, such as ``beats mean*; late | ties tfn``."""
+    """One recipe on one metric, such as ``beats mean; late | ties tfn``."""
     others: dict[str, list[str]] = {"beats": [], "behind": [], "ties": []}
     for paired in tests:
         if name in (paired.subject, paired.baseline):
             ours = paired.subject == name
-            word = _stands(paired) if ours else {"beats": "behind", "behind": "beats"}.get(_stands(paired), "ties")
-            others[word].append((paired.baseline if ours else paired.subject) + ("*" if paired.p_holm < 0.05 else ""))
+            ahead = ours == ((paired.difference.difference > 0) == paired.difference.higher_is_better)
+            word = "ties" if not paired.p_holm < 0.05 else "beats" if ahead else "behind"
+            others[word].append(paired.baseline if ours else paired.subject)
     return " | ".join(f"{word} {'; '.join(names)}" for word, names in others.items() if names)
 
 

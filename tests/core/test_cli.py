@@ -126,7 +126,7 @@ def test_a_toy_data_set_takes_one_file_and_one_line(
 
 def test_a_toy_fourth_app_stands_beside_the_others(plait: Command, toy: ModuleType) -> None:
     recipes = json.loads(plait("recipes", "--json")[1])
-    assert {"toy", "medical", "remote-sensing", "driving"} == {recipe["app"] for recipe in recipes}
+    assert {"toy", "medical", "remote-sensing", "driving", "sentiment"} == {recipe["app"] for recipe in recipes}
     assert "toy_contrast" in {recipe["name"] for recipe in recipes}
     assert "info_nce" in plait("recipes", "show", "toy_contrast")[1]
 

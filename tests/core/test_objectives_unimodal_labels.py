@@ -199,10 +199,20 @@ def test_figures_by_hand() -> None:
             "ulg/clipped/a": 1 / 5,
             "ulg/inflated/a": 2 / 5,
             "ulg/moved/a": (1.5 + 0.5 + 0.5 + 0.1 + 2.6) / 5,
+            "ulg/undefined/a": 0.0,
             "ulg/clipped/truth": 1 / 6,
             "ulg/inflated/truth": 2 / 6,
         }
     )
+
+
+def test_a_literal_label_that_is_no_number_ends_training_and_names_the_mend() -> None:
+    values = WORLD.values["label_value"]
+    assert isinstance(values, Tensor)
+    positive = (values > 0).nonzero().squeeze(1).tolist()[:8]
+    with pytest.raises(InputError, match=r"Labels made for a are not finite.*ulg has"):
+        meet(prepared(LiteralULG("label_value", ["a"])), positive, positive)
+    meet(prepared(ULG("label_value", ["a"])), positive, positive)
 
 
 def test_figures_of_classes_by_hand() -> None:

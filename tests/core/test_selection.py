@@ -175,13 +175,23 @@ def without(key: str) -> list[Row]:
 
 @pytest.mark.parametrize(
     "made",
-    [rows({"train": 20}), without(SCORE), [row | {SCORE: None if row["split"] == "val" else 1.0} for row in rows()]],
-    ids=["no val rows", "no column", "no label known"],
+    [rows({"train": 20}), [row | {SCORE: None if row["split"] == "val" else 1.0} for row in rows()]],
+    ids=["no val rows", "no label known"],
 )
 def test_nothing_to_select_by_is_said(toy: ModuleType, tmp_path: Path, made: list[Row]) -> None:
     asked = recipe(validate_every=2)
     with pytest.raises(InputError, match=r"no row in split 'val' with a known label_score, which optim"):
         train(toy.app, asked, table(made), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [without(SCORE), [row | {SCORE: None if row["split"] == "train" else 1.0} for row in rows()]],
+    ids=["no column", "no label known"],
+)
+def test_nothing_to_learn_from_is_said(toy: ModuleType, tmp_path: Path, made: list[Row]) -> None:
+    with pytest.raises(InputError, match=rf"no training row has a label in the column '{SCORE}'"):
+        train(toy.app, recipe(), table(made), tmp_path / "run")
 
 
 def test_a_recipe_without_targets_cannot_be_selected(toy: ModuleType, tmp_path: Path) -> None:

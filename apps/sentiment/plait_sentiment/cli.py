@@ -17,6 +17,19 @@ from plait_sentiment.settle import settle
 from plait_sentiment.synthetic import synthetic
 from plait_sentiment.tasks import TASKS
 
+NOTES = (
+    "Self-MI and what carries its name here are reconstructions from its abstract and its parents' code.",
+    (
+        "Ridges (raw features, baselines, untrained twins) are fitted to all labelled rows that are not asked about; "
+        "recipes learn from the training rows and choose their weights by the val rows."
+    ),
+    (
+        "Intervals and tests draw videos and seeds anew and take each fold's training rows as they are: with other "
+        "training rows small differences would differ, too."
+    ),
+)
+"""What a reader of every comparison must know."""
+
 app = App(
     name="sentiment",
     title="Words, voice and face: sentiment",
@@ -40,5 +53,6 @@ app = App(
     settle=settle,
     baselines=BASELINES,
     published=published(),
+    notes=NOTES,
     run_pictures=run_pictures,
 )

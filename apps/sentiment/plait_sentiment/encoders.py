@@ -52,7 +52,7 @@ class Utterance(Encoder):
             raise InputError(f"An utterance encoder of a {holds} needs channels: pretrain settles it by the table.")
         else:
             self.inner = Table(channels, width) if holds == "vector" else LSTM(channels, width)
-        self.width = self.inner.width
+        self.holds, self.width = holds, self.inner.width
 
     @override
     def forward(self, value: Value) -> Features:
@@ -64,6 +64,14 @@ class Utterance(Encoder):
 
     @override
     def fit(self, samples: Iterable[Any]) -> None:
+        """As the inner encoder; raises `InputError` where the samples are not what it was said to hold."""
+        samples = list(samples)
+        found = {"words" if isinstance(sample, str) else HELD[sample.ndim] for sample in samples}
+        if found - {self.holds}:
+            raise InputError(
+                f"An utterance encoder was to hold {self.holds} and the rows have {', '.join(sorted(found))}: leave "
+                "holds out of the recipe, and the table settles it."
+            )
         self.inner.fit(samples)
 
 

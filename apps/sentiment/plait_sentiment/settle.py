@@ -41,7 +41,8 @@ def settle(recipe: Recipe, table: PairTable) -> Recipe:
     objectives = [left for spec in recipe.objectives if (left := _objective(spec, section, there)) is not None]
     if not objectives:
         raise InputError(f"Recipe '{recipe.name}' has no objective left for {', '.join(there)}: choose another.")
-    rates = {name: rate for name, rate in recipe.optimisation.encoder_learning_rates.items() if name in there}
+    gone = section.encoders.keys() - set(there)
+    rates = {name: rate for name, rate in recipe.optimisation.encoder_learning_rates.items() if name not in gone}
     optimisation = replace(recipe.optimisation, encoder_learning_rates=rates)
     return replace(recipe, model=model, objectives=objectives, optimisation=optimisation)
 
@@ -66,14 +67,17 @@ def _objective(spec: Spec, section: ModelSection, there: Sequence[str]) -> Spec 
     """The objective of the modalities that are there; ``None`` where it cannot do with them."""
     if not isinstance(spec.get("of"), list) or spec["of"] == (of := _left(spec["of"], section.encoders, there)):
         return spec
-    left = {key: value for key, value in (spec | {"of": of}).items() if key not in ("kind", "weight")}
+    whole = {key: value for key, value in spec.items() if key not in ("kind", "weight")}
+    kind = OBJECTIVES[spec["kind"]]
+    kind(**whole)  # what is wrong with it as it stands is the user's to mend
+    why = "nothing of it is left"
     try:
-        if of and spec["kind"] in OBJECTIVES:
-            OBJECTIVES[spec["kind"]](**left)  # which says by itself how few it cannot do with
+        if of:
+            kind(**whole | {"of": of})  # which says by itself how few it cannot do with
             return spec | {"of": of}
-    except InputError:
-        pass
-    warn(f"the objective {spec['kind']} of {spec['of']} is left out: no row has what it needs.")
+    except InputError as error:
+        why = str(error)
+    warn(f"the objective {spec['kind']} of {spec['of']} is left out, as no row has all of these: {why}")
     return None
 
 

@@ -8,9 +8,10 @@ places::
     difference:  y_s - y_m = alpha_s - alpha_m
 
 `literal_labels` is its form. It is not finite where a class is empty, or where y_m is 0 and alpha_m is -1e-8; it
-saturates wherever alpha_m is near 0, and turns round where alpha_m and y_m differ in sign; and alpha, a bare number
-between -1 and infinity, is added to labels that have a unit. `stable_labels` mends these, and `class_labels` does the
-same for classes; both are ours. What Self-MI (PACLIC 2023) does here was published without equations or code.
+saturates wherever alpha_m is near 0; and alpha, a bare number between -1 and infinity, is added to labels that have a
+unit. `stable_labels` mends these, and `class_labels` does the same for classes; both are ours. In all forms the ratio
+turns a label round where the fusion lies on the wrong side of it: asking for equal signs was tried on CMU-MOSI, flipped
+no fewer labels and inflated more. What Self-MI (PACLIC 2023) does here was published without equations or code.
 
 Of B rows the labels are made; N rows, those of the banks, say where the centres are.
 """

@@ -28,10 +28,11 @@ from plait.pairs.batch import stack
 
 
 class CPC(Objective):
-    """The first of two views predicts the second, among all of the batch (MMIM and Self-MI's CPC), for every two.
+    """The first of two views predicts the second, among all of the batch (CPC as in MMIM, 2021), for every two.
 
     log N less the loss is a lower bound of their information in nats. MMIM (Han et al., 2021) has the fusion predict
-    each modality: ``of: [[t, a, v], t, a, v]``, whose pairs among the modalities are Self-MI's other level.
+    each modality; ``of: [[t, a, v], t, a, v]`` adds pairs of modalities, the other level that Self-MI's abstract names
+    (its equations could not be had: what is called so here is a reconstruction).
 
     Args:
         of: the views, as for `InfoNCE`; of two, the one that comes first predicts, by a linear map.

@@ -57,17 +57,21 @@ class RegressionLabels:
         """What became of labels, and of the ``latest`` that were made, before they were averaged.
 
         Returns:
-            ``flipped``: the share that says the opposite of the multimodal one, where that is not neutral;
+            Of the labels that are numbers, ``flipped``: the share that says the opposite of the multimodal one, where
+            that is not neutral;
             ``clipped``: the share of the latest at the ends of the range; ``inflated``: the share at 5/6 of the way to
-            them or beyond; ``moved``: how far they are from the multimodal ones on average.
+            them or beyond; ``moved``: how far they are from the multimodal ones on average. ``undefined`` is the share
+            of all that is no number.
         """
-        labels, latest, multimodal = (each - self.middle for each in (labels, latest, multimodal))
+        defined = labels.isfinite() & latest.isfinite()
+        labels, latest, multimodal = (each[defined] - self.middle for each in (labels, latest, multimodal))
         sided = multimodal != 0
         return {
             "flipped": _share((labels * multimodal < 0)[sided]),
             "clipped": _share(latest.abs() >= self.limit),
             "inflated": _share(labels.abs() >= INFLATED * self.limit),
-            "moved": float(self.apart(labels, multimodal).mean()),
+            "moved": float(self.apart(labels, multimodal).mean()) if len(labels) else 0.0,
+            "undefined": _share(~defined),
         }
 
 

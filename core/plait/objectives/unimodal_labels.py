@@ -150,6 +150,11 @@ class UnimodalLabels(Objective):
             )
             made, again = labels.clone(), self.memory(name).visits[rows] > 0
             made[again] = self.labelling.make(labels[again], own[again], fused[again], banks[name], banks[FUSED])
+            if not bool(made.isfinite().all()):
+                raise InputError(
+                    f"Labels made for {name} are not finite, as where one class has no row or a label is neutral: the "
+                    "literal form has no answer there, ulg has."
+                )
             self.memory(name).write(rows, own, made)
         kept = self._met.present[FUSED]
         self.memory(FUSED).write(self._met.rows[kept], self._met.features[FUSED][kept], self._met.labels[kept])

@@ -123,11 +123,12 @@ def pretrain(
     torch.manual_seed(seed)
     loader = build_loader(domain, recipe.data, table, hardware.cache)
     model, objectives = build_model(recipe, domain), build_objectives(recipe, domain)
+    _require_labels(model, rows)
     fit_encoders(model, rows, loader, quiet=rank != 0)
     learner = Learner(model, objectives, len(rows), recipe.teacher, recipe.optimisation.encode_chunk)
     looks = recipe.optimisation.validate_every is not None
     validation = Validation(model, table, loader, batch_size // world) if looks else None
-    selection = Selection(recipe.optimisation, steps, validation)
+    selection = Selection(recipe.optimisation, steps, validation, learner.keep)
     groups = parameter_groups(learner, recipe.optimisation)
     peaks = [group["lr"] for group in groups]
     wrapped, optimizer = cast(tuple[Any, Any], fabric.setup(learner, torch.optim.AdamW(groups)))
@@ -195,11 +196,20 @@ def pretrain(
         seen += selection.notes(done)
         for note in seen:
             warn(f"{run.name}: {note}.")
-        write_kept(run, learner.keep())
-        selection.restore()
-        write_run(run, model, recipe, domain.name, table, seed, done, notes + seen)
+        write_kept(run, selection.restore())
+        write_run(run, model, recipe, domain.name, table, seed, done, notes + seen, ended_early=selection.ended)
     fabric.barrier()
     return run
+
+
+def _require_labels(model: Model, rows: PairTable) -> None:
+    """Raise `InputError` where no training row says anything of a target: what is trained would never have met one."""
+    for column in model.targets:
+        if column not in rows.columns or rows.data[column].null_count == len(rows):
+            raise InputError(
+                f"{rows.where}: no training row has a label in the column '{column}' that the recipe's model.targets "
+                "name: name another column, or label some rows."
+            )
 
 
 def fit_encoders(model: Model, rows: PairTable, loader: Loader, quiet: bool = False) -> None:

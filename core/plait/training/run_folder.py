@@ -41,6 +41,7 @@ class RunInfo:
         versions: of Python and the packages that decide the numbers.
         sha256: of the weights file, so that a changed byte is noticed.
         notes: what a reader must know, such as rows that could not be read.
+        ended_early: whether training ended before the steps that were asked for, as no better weights came.
         common: what all rows of the table have in common (`PairTable.common`), such as the names of their bands.
     """
 
@@ -53,12 +54,21 @@ class RunInfo:
     sha256: str
     notes: list[str]
     common: dict[str, int | float | str] = field(default_factory=dict[str, int | float | str])
+    ended_early: bool = False
 
 
 def write_run(
-    run: Path, model: Model, recipe: Recipe, app: str, table: PairTable, seed: int, steps: int, notes: list[str]
+    run: Path,
+    model: Model,
+    recipe: Recipe,
+    app: str,
+    table: PairTable,
+    seed: int,
+    steps: int,
+    notes: list[str],
+    ended_early: bool = False,
 ) -> RunInfo:
-    """Write weights, recipe, provenance and model card of a finished run."""
+    """Write weights, recipe, provenance and model card of a finished run; see `RunInfo`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, run / WEIGHTS)
     recipe, started_from = _self_contained(recipe, run)
@@ -70,6 +80,7 @@ def write_run(
     described = {key: value for key, value in asdict(table.info).items() if key != "root"}
     described |= {"sha256": table.sha256, "rows": len(table)}
     info = RunInfo(app, seed, steps, described, splits, _versions(), _sha256(run / WEIGHTS), notes, table.common)
+    info = replace(info, ended_early=ended_early)
     (run / INFO).write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
     (run / CARD).write_text(_card(recipe, info, sum(t.numel() for t in weights.values())), encoding="utf-8")
     return info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.fabric import Fabric
@@ -23,13 +24,22 @@ class Selection:
         optimisation: how often to look, and how long to wait.
         steps: the last one is looked at, too.
         validation: what is looked at; ``None`` where no look is asked for.
+        keep: what objectives keep beside the weights, which is then of the same step as they are.
     """
 
-    def __init__(self, optimisation: Optimisation, steps: int, validation: Validation | None) -> None:
+    def __init__(
+        self,
+        optimisation: Optimisation,
+        steps: int,
+        validation: Validation | None,
+        keep: Callable[[], Mapping[str, Tensor]],
+    ) -> None:
         self.every, self.patience = optimisation.validate_every, optimisation.patience
         self.steps, self.validation = steps, validation
         self.loss, self.rows, self.at, self.waited = math.inf, 0, 0, 0
+        self.keep = keep
         self.weights: dict[str, Tensor] = {}
+        self.kept: dict[str, Tensor] = {}
 
     @property
     def ended(self) -> bool:
@@ -62,14 +72,15 @@ class Selection:
         if loss < self.loss:
             self.loss, self.rows, self.at, self.waited = loss, rows, done, 0
             # Copied: on a CPU what the state names are the weights that go on learning.
-            now = self.validation.model.state_dict()
-            self.weights = {name: weight.detach().to("cpu", copy=True) for name, weight in now.items()}
+            self.weights, self.kept = _copied(self.validation.model.state_dict()), _copied(self.keep())
         return {"val_loss": loss}
 
-    def restore(self) -> None:
-        """Give the model the weights of the best look, where there was one."""
-        if self.validation and self.weights:
-            self.validation.model.load_state_dict(self.weights)
+    def restore(self) -> Mapping[str, Tensor]:
+        """Give the model the weights of the best look, where there was one; gives back what objectives kept then."""
+        if not self.validation or not self.weights:
+            return self.keep()
+        self.validation.model.load_state_dict(self.weights)
+        return self.kept
 
     def notes(self, done: int) -> list[str]:
         """What a run's card must say of the weights of a run of ``done`` steps."""
@@ -82,8 +93,12 @@ class Selection:
         return [f"{note} ({self.loss:.4g}){ended}"]
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("loss", "rows", "at", "waited", "weights")}
+        return {name: getattr(self, name) for name in ("loss", "rows", "at", "waited", "weights", "kept")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}

@@ -33,6 +33,9 @@ class Fake:
 
     embeddings = features
 
+    def fused(self, modalities: Sequence[str]) -> Any:
+        return np.concatenate([self.arrays[name] for name in modalities], axis=1)
+
     def embed(self, modality: str, samples: Sequence[str]) -> Any:
         """A prompt that says "no" or "normal" points one way, any other the other way."""
         signs = [-1.0 if any(word in text.lower() for word in ("no ", "normal", "clear")) else 1.0 for text in samples]
@@ -107,7 +110,9 @@ def labelled(n: int = 60, **changes: Any) -> tuple[PairTable, np.ndarray]:
 def test_a_probe_finds_what_is_linear_with_all_labels_and_with_few():
     table, features = labelled()
     found = figures("linear_probe", Fake(table, features, features))
-    assert set(found) == {(f"medical/linear_probe/abnormal{part}", "auroc") for part in ("", "@1%", "@10%")}
+    assert set(found) == {
+        (f"medical/linear_probe/abnormal{part}", "auroc") for part in ("", "@1%", "@10%", "/both@10%")
+    }
     assert found["medical/linear_probe/abnormal", "auroc"] > 0.98
     again = figures("linear_probe", Fake(table, features, features))
     assert again == found

@@ -48,7 +48,8 @@ def retrieval(subject: Subject) -> Iterator[Measurement]:
 def linear_probe_labels(subject: Subject) -> Iterator[Measurement]:
     """AUROC on ``val`` of a linear probe on the film's frozen features, trained on ``train``, for each label.
 
-    ``abnormal`` is also probed with 1 % and 10 % of the training labels, each drawn five times by group.
+    ``abnormal`` is also probed with 1 % and 10 % of the training labels, each drawn five times by group; and with 10 %
+    on film and report together, for trained heads to be set against.
     """
     table = subject.table
     names = list(_labels(table))
@@ -60,6 +61,9 @@ def linear_probe_labels(subject: Subject) -> Iterator[Measurement]:
         if name == "abnormal":
             for fraction in FRACTIONS:
                 yield _probed(f"medical/linear_probe/{name}@{fraction:.0%}", features, table, name, fraction)
+            if "report" in subject.modalities:
+                both, fraction = subject.fused(("image", "report")), FRACTIONS[-1]
+                yield _probed(f"medical/linear_probe/{name}/both@{fraction:.0%}", both, table, name, fraction)
 
 
 def zero_shot(subject: Subject) -> Iterator[Measurement]:

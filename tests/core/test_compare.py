@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,9 @@ from plait import compare as comparing
 from plait.apps import App
 from plait.compare import compare, evaluate
 from plait.errors import InputError
+from plait.evaluation.families import paired_families
 from plait.evaluation.measurement import Measurement
+from plait.evaluation.statistics import holm
 from plait.pairs.splits import fold_tables
 from plait.pairs.table import PairTable
 from plait.recipes import Recipe
@@ -76,6 +79,53 @@ def training_mean_error(table: PairTable) -> float:
 
 def measured(domain: App, asked: list[Recipe], table: PairTable, out: Path, **given: Any) -> comparing.Comparison:
     return compare(domain, asked, table, out, **{"seeds": 1, "max_steps": 1} | given)
+
+
+def test_a_twin_is_fitted_to_training_rows_alone(
+    toy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[set[str]] = []
+    fit = comparing.fit_encoders
+
+    def watched(model: Any, rows: PairTable, loader: Any) -> None:
+        fitted.append(set(rows.splits.tolist()))
+        fit(model, rows, loader)
+
+    monkeypatch.setattr(comparing, "fit_encoders", watched)
+    domain = app(toy, baselines={})
+    measured(domain, recipes(domain, tmp_path, "one"), folded(toy), tmp_path, folds=2)
+    assert fitted == [{"train"}, {"train"}]
+
+
+def test_a_run_that_ended_early_is_whole_and_one_that_was_cut_short_is_not(toy: ModuleType, tmp_path: Path) -> None:
+    domain, table = app(toy, baselines={}), folded(toy)
+    asked = recipes(domain, tmp_path, "one")
+    (run,) = measured(domain, asked, table, tmp_path, folds=1).runs
+    with pytest.raises(InputError, match=r"is a finished run of 1 steps, not 9"):
+        measured(domain, asked, table, tmp_path, folds=1, max_steps=9)
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(info | {"ended_early": True}))
+    assert measured(domain, asked, table, tmp_path, folds=1, max_steps=9).runs == [run]
+
+
+def test_every_two_recipes_are_a_family_for_each_figure() -> None:
+    """By hand: Holm over the three pairs of one figure, whatever other figures there are."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 3)
+
+    def of(shift: float, metric: str) -> list[Measurement]:
+        errors = shift + 0.2 * rng.normal(size=60)
+        return [Measurement("t", metric, lambda x: float(x.mean()), (errors,), groups, "test")]
+
+    shifts = {"one": 0.0, "two": 0.04, "three": 0.12}
+    figures = {name: {("t", metric): of(shift, metric) for metric in "ab"} for name, shift in shifts.items()}
+    pairs = list(combinations(figures, 2))
+    found = paired_families(figures, pairs)
+    assert [(p.metric, p.subject, p.baseline) for p in found] == [(metric, *pair) for metric in "ab" for pair in pairs]
+    for metric in "ab":
+        of_one = [p for p in found if p.metric == metric]
+        assert [p.p_holm for p in of_one] == holm([p.difference.p_value for p in of_one])
+        assert any(p.p_holm > p.difference.p_value for p in of_one), "a correction that corrects nothing"
 
 
 def test_the_first_folds_alone_are_a_quick_look_and_said(toy: ModuleType, tmp_path: Path) -> None:

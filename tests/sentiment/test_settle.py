@@ -105,6 +105,15 @@ def test_a_whole_table_leaves_the_objectives_as_they_are(capsys):
     assert not capsys.readouterr().err
 
 
+def test_rows_that_are_held_out_settle_nothing():
+    """A modality that only test rows have is as if it were not there, and what they hold is not looked at."""
+    seen = without("video")
+    held_out = HELD | {"split": "test", "channels_audio": 99, "scale": 3.0}
+    settled = settle(recipe_of([SUPERVISED]), table_of(seen, held_out))
+    assert settled == settle(recipe_of([SUPERVISED]), table_of(seen))
+    assert list(settled.model.encoders) == ["text", "audio"]
+
+
 def test_words_need_no_channels():
     settled = settle(recipe_of([SUPERVISED]), table_of(HELD | {"holds_text": "words", "channels_text": None}))
     assert settled.model.encoders["text"]["holds"] == "words"

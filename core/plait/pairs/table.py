@@ -110,9 +110,9 @@ class PairTable:
         """One row as a dictionary."""
         if len(self) > _FEW_ROWS:
             return self.data.slice(index, 1).to_pylist()[0]
-        if self._rows is None:
-            self._rows = self.data.to_pylist()
-        return dict(self._rows[index])
+        rows: list[Row] = self._rows or self.data.to_pylist()
+        self._rows = rows
+        return dict(rows[index])
 
     def column(self, name: str) -> list[Any]:
         """One column as a list; raises `InputError` where there is none of that name."""

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from plait.errors import InputError
@@ -203,6 +205,30 @@ def test_rows_of_one_group_cannot_be_split_and_the_message_says_what_the_layout_
     layout = replace(LAYOUT, read=one_group)
     with pytest.raises(InputError, match=r"8 rows .* one group.*tell their groups apart \('films': films that say"):
         ingest("toy", layout, write(tmp_path / "data"), tmp_path / "pairs.parquet", Loader())
+
+
+@pytest.mark.parametrize("label", [lambda k: 0.1 + 0.37 * k, lambda k: k % 2, lambda k: float(k % 2)])
+def test_splits_keep_their_shares_whatever_numbers_a_label_is_made_of(tmp_path: Path, label: Any) -> None:
+    """A label of real numbers has no two rows alike: it is spread by the side of its median, as classes by class."""
+
+    def labelled(root: Path, refuse: Refuse) -> Iterator[Row]:
+        (row, *_) = LAYOUT.read(root, refuse)
+        for k in range(60):
+            yield row | {"id": str(k), "group": str(k // 3), "split": None, "label_x": label(k)}
+
+    ingest(
+        "toy",
+        replace(LAYOUT, read=labelled),
+        write(tmp_path / "data"),
+        tmp_path / "p.parquet",
+        Loader(),
+        allow_leakage=True,
+    )
+    table = PairTable.read(tmp_path / "p.parquet")
+    held = table.where_split("val")
+    assert 9 <= len(held) <= 15
+    high = float(np.median(table.array("label_x")))
+    assert abs(np.mean(held.array("label_x") >= high) - np.mean(table.array("label_x") >= high)) < 0.2
 
 
 def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path, PurePath
@@ -194,7 +194,17 @@ def _assign_splits(rows: list[Row], val: float, seed: int, layout: Layout) -> No
         cause = f"{len(groups):,} rows without a split belong to one group, and train and val need one each"
         raise InputError(f"{cause}: give more data, or tell their groups apart ('{layout.name}': {layout.about}).")
     labels = sorted({name for row in without for name in row if name.startswith("label_")})
-    strata = ["/".join(str(row.get(name)) for name in labels) for row in without]
+    columns = [_classes([row.get(name) for row in without]) for name in labels]
+    strata = ["/".join(column[place] for column in columns) for place in range(len(without))]
     splits = group_split(groups, {"train": 1.0 - val, "val": val}, seed, strata)
     for row, split in zip(without, splits, strict=True):
         row["split"] = split
+
+
+def _classes(values: Sequence[object]) -> list[str]:
+    """What a label's values are spread over the splits by: each of them, and of real numbers the side of the median."""
+    real = sorted(value for value in values if isinstance(value, float) and value == value)
+    if all(value.is_integer() for value in real):
+        return [str(value) for value in values]
+    median = real[len(real) // 2]
+    return [str(value >= median) if isinstance(value, float) else str(value) for value in values]

@@ -40,13 +40,15 @@ def print_table(sections: Sequence[Section]) -> None:
     for column in ("task", "metric", "pretrained", "random init", "raw features", "n", "verdict"):
         table.add_column(column, justify="left" if column in ("task", "metric", "verdict") else "right")
     for app, comparison in sections:
-        for line in _headline(app, comparison):
+        # Of several recipes the boards say it in fewer lines.
+        for line in _headline(app, comparison) if len(comparison.recipes) == 1 else ():
             table.add_row(*map(Text, line))  # as text: in rich's markup a recipe in brackets is a style
         table.add_section()
     console = Console()
     # A log file has no width to keep to, and wrapped figures cannot be read or searched.
     console = console if console.is_terminal else Console(width=200)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
     for app, comparison in sections:
         boards = list(_boards(app, comparison, _value)) if _is_of_several(app, comparison) else []
         for title, header, rows in (*boards, *_published(app, comparison)):
@@ -189,7 +191,8 @@ def _section(app: App, comparison: Comparison, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     parts = [page.paragraph(_provenance(comparison)), *(page.note(note) for note in comparison.notes)]
     header = ("task", "metric", "pretrained", "random init", "raw features", "n", "verdict")
-    parts.append(page.table(header, _headline(app, comparison)))
+    beside = page.table(header, _headline(app, comparison))
+    parts.append(beside if len(comparison.recipes) == 1 else page.details("Every recipe beside its baselines", beside))
     if _is_of_several(app, comparison):
         parts += [_board(*board) for board in _boards(app, comparison, figure)]
         parts += [page.paragraph(_STANDINGS), *(_board(*board) for board in _standings(app, comparison))]

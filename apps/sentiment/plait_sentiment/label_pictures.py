@@ -41,7 +41,7 @@ class Made:
 
     Attributes:
         truth: (N,) multimodal labels of training rows, run after run.
-        labels: modality to the (N,) labels that were made for it at the end; NaN where none was.
+        labels: modality to the (N,) labels that were made for it by the step of the kept weights; NaN where none was.
         held: modality to the (N,) labels that people gave it; only where the table has them.
         curves: figure to modality (and ``truth``) to its means over the runs, by step.
         runs: how many there are.
@@ -68,7 +68,8 @@ def run_pictures(runs: Sequence[Path], table: PairTable, folder: Path) -> Iterat
         path,
         "Labels that training made for each modality, in a reconstruction of Self-MI or Self-MM. Left: shares of them, "
         "by step, that changed sign, reached the end of the scale, or are extreme (dashed: of the labels people gave). "
-        f"Right: the made label against the multimodal one, on training rows{nearer}.",
+        "Right: the made label against the multimodal one, on training rows, at the step of the weights that were kept"
+        f"{nearer}.",
     )
 
 

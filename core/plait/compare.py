@@ -92,6 +92,8 @@ def compare(
                 pool.add_run(run, recipe.name, seed, part)
     pool.add_baselines(parts.values())
     comparison = pool.comparison(runs)
+    if max_steps is not None:
+        notes.append(f"A quick look: {max_steps} steps of training in place of each recipe's own.")
     comparison.notes += notes + [f"LEAKAGE ALLOWED: {leakage}." for leakage in sorted(leakages)]
     return comparison
 

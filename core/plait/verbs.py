@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from plait.apps import App, app_names, load_app
 from plait.errors import InputError
@@ -139,21 +140,37 @@ def compare(
 
 
 def embed(app: str, run: Path, pairs: Path, out: Path, cache: Path | None) -> int:
-    """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it."""
+    """Write ids, groups, splits and a list-of-float column a modality; null where a row lacks it.
+
+    And what trained heads answer: ``predicted_<label column>`` from all modalities that a row has, and
+    ``predicted_<label column>_<modality>`` by a modality's own head; a number, or the probabilities of classes.
+    """
     _require_room(out.parent)
     table = _table(app, pairs)
     subject = _subject(app, run, table, cache)
+    from plait.heads import FUSED
+
     model = subject.model
     columns: dict[str, Any] = {name: table.data[name] for name in ("id", "group", "split")}
     for name in model.encoders:
-        rows = subject.embeddings(name)
-        columns[name] = pa.array([None if row[0] != row[0] else row for row in rows], type=pa.list_(pa.float32()))
+        columns[name] = _vectors(subject.embeddings(name))
+    for label, target in model.targets.items():
+        for name in target.of:
+            answers = subject.predictions(label, tuple(model.encoders) if name == FUSED else name)
+            if answers is not None:
+                said = _vectors(answers) if target.outputs > 1 else pa.array(answers[:, 0], from_pandas=True)
+                columns[f"predicted_{label}" + ("" if name == FUSED else f"_{name}")] = said
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), out)
     for name, cause in subject.refused.items():
         print(f"row {name} could not be read: {cause}")
     print(f"wrote {out}: {len(table)} rows, {', '.join(model.encoders)}, width {model.embedding}")
     return 0
+
+
+def _vectors(rows: NDArray[np.float32]) -> Any:
+    """An Arrow column of (N, D) rows as lists; null where a row is NaN."""
+    return pa.array([None if row[0] != row[0] else row for row in rows], type=pa.list_(pa.float32()))
 
 
 def check_leakage(app: str, left: Path, right: Path | None, json: bool) -> int:

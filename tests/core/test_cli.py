@@ -55,6 +55,21 @@ def test_embeddings_for_other_tools(plait: Command, toy_pairs: Path, tmp_path: P
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 
+def test_answers_of_trained_heads_lie_beside_the_embeddings(plait: Command, toy_pairs: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "answers.parquet"
+    changes = ["model.targets.label_rain={kind: classes, classes: 2, of: [barometer]}"]
+    changes.append("objectives=[{kind: supervised, target: label_rain, of: [barometer]}]")
+    asked = ("toy", "pretrain", "toy_contrast", "--pairs", toy_pairs, "--out", run, "--max-steps", 3)
+    assert plait(*asked, "--set", *changes)[0] == 0
+    assert plait("toy", "embed", run, "--pairs", toy_pairs, "--out", out)[0] == 0
+    table = pq.read_table(out)
+    assert [name for name in table.column_names if name.startswith("predicted")] == ["predicted_label_rain_barometer"]
+    told = [row for row in table["predicted_label_rain_barometer"].to_pylist() if row is not None]
+    there = [row for row in table["barometer"].to_pylist() if row is not None]
+    assert len(told) == len(there) > 0
+    np.testing.assert_allclose(np.sum(told, axis=1), 1, rtol=1e-5)
+
+
 def test_compare_is_the_table_of_a_paper_and_goes_on_when_killed(
     plait: Command, toy_pairs: Path, tmp_path: Path
 ) -> None:

@@ -138,7 +138,8 @@ def _draw(made: Mapping[str, Made], scale: float, synthetic: bool, path: Path) -
 def _shares(axis: Any, curves: Mapping[str, Curve], about: str) -> None:
     for name, curve in curves.items():
         style = "--" if name == "truth" else "-"
-        axis.plot(*zip(*curve, strict=True), style, color=_COLOURS.get(name), label=name)
+        label = "given label" if name == "truth" else name
+        axis.plot(*zip(*curve, strict=True), style, color=_COLOURS.get(name), label=label, marker=".", markersize=4)
     axis.set_title(about, fontsize=10)
     axis.set(xlabel="step", ylim=(-0.02, 1.02))
     if curves:

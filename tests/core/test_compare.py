@@ -133,7 +133,10 @@ def test_the_first_folds_alone_are_a_quick_look_and_said(toy: ModuleType, tmp_pa
     asked = recipes(domain, tmp_path, "one")
     comparison = measured(domain, asked, table, tmp_path, folds=1)
     assert [run.name for run in comparison.runs] == ["one-seed0-fold4"]
-    assert comparison.notes == ["A quick look: 1 of 3 folds were held out."]
+    assert comparison.notes == [
+        "A quick look: 1 of 3 folds were held out.",
+        "A quick look: 1 steps of training in place of each recipe's own.",
+    ]
     assert comparison.between == []
     assert {result.n for result in comparison.results} == {16}
     with pytest.raises(InputError, match=r"--folds 0 holds nothing out"):
@@ -194,7 +197,7 @@ def test_what_only_some_folds_can_give_is_left_out_and_told(toy: ModuleType, tmp
     comparison = measured(domain, asked, folded(toy), tmp_path, folds=2)
     assert {result.metric for result in comparison.results} == {"mae"}
     whose = "one, one (random init), raw features"
-    assert comparison.notes[-2:] == [f"toy/rain (rare) of {whose} is left out: 1 of 2 folds can give it",
+    assert comparison.notes[-3:-1] == [f"toy/rain (rare) of {whose} is left out: 1 of 2 folds can give it",
                                      "A quick look: 2 of 3 folds were held out."]  # fmt: skip
     elsewhere = replace(domain, tasks={"rain": lambda s: (replace(one, split="val") for one in how_much_rain(s))})
     with pytest.raises(InputError, match=r"none of toy's tasks: toy/rain \(mae\) of one, .*not of what the folds hold"):
